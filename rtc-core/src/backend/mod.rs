@@ -1,0 +1,15 @@
+//! The traits that ICE, DTLS and TLS backends implement: one shape per role.
+//!
+//! A backend that owns sockets or threads hides them behind these traits. No backend knows of
+//! another one, and none is known to this crate.
+
+pub mod dtls;
+pub mod ice;
+pub mod tls;
+
+pub use dtls::{DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsEvent, DtlsRole, DtlsSession};
+pub use ice::{
+    IceBackend, IceCapabilities, IceConfig, IceEvent, IceHost, IceParameters, IceRole, IceSink,
+    IceTransport,
+};
+pub use tls::{TlsBackend, TlsClientConfig, TlsServerConfig, TlsSession};

@@ -1,0 +1,1 @@
+//! SCTP for WebRTC data channels as a sans-IO state machine.

@@ -1,0 +1,1 @@
+//! DTLS and TLS in pure Rust.

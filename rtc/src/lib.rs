@@ -1,0 +1,1 @@
+//! WebRTC peer connections and data channels over pluggable backends.
