@@ -1,1 +1,3 @@
 //! The C library `datachannel`.
+
+pub mod abi;
