@@ -11,6 +11,10 @@ use std::time::Instant;
 
 pub use quinn_udp::{RecvMeta, Transmit as UdpTransmit};
 
+pub mod gate;
+pub mod lane;
+pub mod pool;
+mod sync;
 mod tokio_rt;
 
 pub use tokio_rt::TokioRuntime;
