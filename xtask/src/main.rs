@@ -1,2 +1,77 @@
-//! Tasks of this workspace.
-fn main() {}
+//! Tasks of this workspace: building, packing and comparing the C library.
+//!
+//! `cargo xtask` lists them. Results go to the standard output, progress to the standard error.
+
+mod args;
+mod dist;
+mod header;
+mod process;
+mod project;
+mod reference;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::args::Args;
+
+/// A task: its name, its options and what it does, as `cargo xtask` prints them.
+struct Task {
+    name: &'static str,
+    options: &'static str,
+    help: &'static str,
+    run: fn(Args) -> Result<()>,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "dist",
+        options: "--prefix DIR [--features LIST] [--profile NAME] [--keep-debug]",
+        help: "build and install the C library: shared, static, headers, pkg-config, CMake",
+        run: dist::run,
+    },
+    Task {
+        name: "reference",
+        options: "--prefix DIR",
+        help: "install libdatachannel 0.23.2 with media and WebSockets: what is right",
+        run: reference::install_oracle,
+    },
+    Task {
+        name: "yardstick",
+        options: "--prefix DIR",
+        help: "install libdatachannel 0.24.6, data channels only: what is fast",
+        run: reference::install_yardstick,
+    },
+];
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    let Some(name) = words.next().filter(|name| name != "help" && name != "--help") else {
+        print_tasks();
+        return Ok(());
+    };
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        print_tasks();
+        bail!("there is no task `{name}`");
+    };
+    let args = Args::parse(words, task.options)
+        .map_err(|error| error.context(format!("usage: cargo xtask {} {}", name, task.options)))?;
+    (task.run)(args)
+}
+
+fn print_tasks() {
+    println!("cargo xtask TASK [OPTIONS]\n");
+    for task in TASKS {
+        println!("  {} {}\n      {}", task.name, task.options, task.help);
+    }
+}

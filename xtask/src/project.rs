@@ -1,0 +1,47 @@
+//! Where things are in this workspace.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// The workspace's folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+/// A program that runs cargo, the one running this if any.
+pub(crate) fn cargo() -> std::process::Command {
+    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// The version of the C library.
+pub(crate) struct Version {
+    /// `MAJOR.MINOR.PATCH`.
+    pub(crate) full: String,
+    /// The library's name for the loader: compatible within a minor version.
+    pub(crate) soname: String,
+}
+
+/// Reads the version from the header, which is what programs are compiled against.
+pub(crate) fn version() -> Result<Version> {
+    let header = root().join("rtc-capi/include/rtc/version.h");
+    let text =
+        std::fs::read_to_string(&header).with_context(|| format!("cannot read {header:?}"))?;
+    let full = text
+        .lines()
+        .find_map(|line| line.strip_prefix("#define RTC_VERSION ")?.trim().split('"').nth(1))
+        .with_context(|| format!("{header:?} does not define RTC_VERSION"))?;
+    let (minor, _patch) =
+        full.rsplit_once('.').with_context(|| format!("RTC_VERSION {full:?} has no patch"))?;
+    Ok(Version { full: full.into(), soname: format!("libdatachannel.so.{minor}") })
+}

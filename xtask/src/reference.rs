@@ -1,0 +1,199 @@
+//! The real libdatachannel, installed beside ours: once to learn what is right (the oracle, 0.23.2
+//! with everything), once to learn what is fast (the yardstick, 0.24.6, data channels only).
+//!
+//! Both come from package registries by pinned version and checksum, and are kept by version in a
+//! cache: `LIBRTC_REFERENCE_CACHE`, or `reference-cache` in cargo's target folder.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::args::Args;
+use crate::process::{self, Need, progress};
+use crate::project;
+
+/// What programs built against our header look for.
+const LOADER_NAME: &str = "libdatachannel.so.0.24";
+
+/// `cargo xtask reference`.
+pub(crate) fn install_oracle(args: Args) -> Result<()> {
+    let prefix = args.folder("--prefix")?;
+    install(&oracle()?, &prefix)
+}
+
+/// `cargo xtask yardstick`.
+pub(crate) fn install_yardstick(args: Args) -> Result<()> {
+    let prefix = args.folder("--prefix")?;
+    install(&yardstick()?, &prefix)
+}
+
+/// The cached oracle's prefix, built if need be.
+pub(crate) fn oracle() -> Result<PathBuf> {
+    cached("libdatachannel-0.23.2", build_oracle)
+}
+
+/// The cached yardstick's prefix, built if need be.
+pub(crate) fn yardstick() -> Result<PathBuf> {
+    cached("libdatachannel-0.24.6-data", build_yardstick)
+}
+
+fn install(cached: &Path, prefix: &Path) -> Result<()> {
+    process::copy_tree(cached, prefix)?;
+    progress(format_args!("installed in {}", prefix.display()));
+    Ok(())
+}
+
+/// The folder of a build in the cache. A build happens aside and is moved there whole, so that what
+/// has its name is complete.
+fn cached(name: &str, build: fn(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    let cache = match std::env::var_os("LIBRTC_REFERENCE_CACHE") {
+        Some(folder) => PathBuf::from(folder),
+        None => project::target().join("reference-cache"),
+    };
+    let finished = cache.join(name);
+    if finished.is_dir() {
+        return Ok(finished);
+    }
+    let work = cache.join(format!("{name}.work-{}", std::process::id()));
+    let prefix = work.join("prefix");
+    fs::create_dir_all(prefix.join("lib")).with_context(|| format!("cannot create {prefix:?}"))?;
+    build(&work, &prefix).with_context(|| format!("cannot build {name} in {work:?}"))?;
+    // Another process may have finished the same build meanwhile: either result will do.
+    if let Err(error) = fs::rename(&prefix, &finished)
+        && !finished.is_dir()
+    {
+        bail!("cannot move {prefix:?} to {finished:?}: {error}");
+    }
+    fs::remove_dir_all(&work).with_context(|| format!("cannot remove {work:?}"))?;
+    Ok(finished)
+}
+
+fn build_oracle(work: &Path, prefix: &Path) -> Result<()> {
+    process::require(&[
+        (Need::Program("cmake"), "cmake"),
+        (Need::Program("make"), "make"),
+        (Need::Program("c++"), "g++"),
+        (Need::Header("openssl/ssl.h"), "libssl-dev"),
+    ])?;
+    let source = oracle_source()?;
+    let build = work.join("build");
+    progress("configuring libdatachannel 0.23.2");
+    process::run_quietly(
+        Command::new("cmake")
+            .arg("-S")
+            .arg(&source)
+            .arg("-B")
+            .arg(&build)
+            .arg(format!("-DCMAKE_INSTALL_PREFIX={}", prefix.display()))
+            .args(["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INSTALL_LIBDIR=lib"])
+            .args(["-DBUILD_SHARED_LIBS=ON", "-DNO_TESTS=ON", "-DNO_EXAMPLES=ON"])
+            // Its submodules ask for CMake versions that newer ones no longer imitate.
+            .arg("-DCMAKE_POLICY_VERSION_MINIMUM=3.5"),
+    )?;
+    progress("compiling libdatachannel 0.23.2 (about four CPU minutes)");
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    process::run_quietly(
+        Command::new("cmake").arg("--build").arg(&build).args(["-j", &jobs.to_string()]),
+    )?;
+    process::run_quietly(Command::new("cmake").arg("--install").arg(&build))?;
+    link("libdatachannel.so.0.23.2", &prefix.join("lib").join(LOADER_NAME))
+}
+
+/// Where cargo unpacked the source that `xtask/reference/Cargo.toml` pins.
+fn oracle_source() -> Result<PathBuf> {
+    let manifest = project::root().join("xtask/reference/Cargo.toml");
+    progress("fetching the source of libdatachannel 0.23.2");
+    let metadata = process::read(
+        project::cargo()
+            .args(["metadata", "--quiet", "--locked", "--format-version", "1", "--manifest-path"])
+            .arg(&manifest),
+    )?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
+    let manifest_of_source = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|package| package["name"] == "datachannel-sys")
+        .and_then(|package| package["manifest_path"].as_str())
+        .ok_or_else(|| anyhow!("{manifest:?} does not lead to datachannel-sys"))?;
+    let source = Path::new(manifest_of_source).with_file_name("libdatachannel");
+    if !source.join("CMakeLists.txt").is_file() {
+        bail!("{source:?} holds no CMakeLists.txt");
+    }
+    Ok(source)
+}
+
+/// The wheel whose static archives make the yardstick, in the form pip verifies.
+const WHEEL: &str = "aiolibdatachannel==2026.10.15 \
+    --hash=sha256:55546780f174c5752794f11287478c45676059c6b35ad6a4788bd23a1fd2957d\n";
+
+/// The archives were made by a newer g++, whose runtime has this function to end the process when
+/// an exception leaves a function that promised not to throw.
+const STUB: &str = "#include <stdlib.h>\n\
+    void __cxa_call_terminate(void *exception);\n\
+    __attribute__((weak)) void __cxa_call_terminate(void *exception) { (void)exception; abort(); }\n";
+
+fn build_yardstick(work: &Path, prefix: &Path) -> Result<()> {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        bail!("the published archives of libdatachannel 0.24.6 are for x86_64 Linux only");
+    }
+    process::require(&[
+        (Need::Program("python3"), "python3"),
+        (Need::PythonModule("pip"), "python3-pip"),
+        (Need::Program("c++"), "g++"),
+        (Need::Header("openssl/ssl.h"), "libssl-dev"),
+    ])?;
+    progress("fetching libdatachannel 0.24.6");
+    let requirements = work.join("requirements.txt");
+    write(&requirements, WHEEL)?;
+    process::run_quietly(
+        Command::new("python3")
+            .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
+            .args(["--require-hashes", "--only-binary=:all:", "--python-version", "3.13"])
+            .args(["--platform", "manylinux_2_34_x86_64", "--dest"])
+            .arg(work)
+            .arg("-r")
+            .arg(&requirements),
+    )?;
+    let wheel = fs::read_dir(work)
+        .with_context(|| format!("cannot list {work:?}"))?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .ok_or_else(|| anyhow!("pip left no wheel in {work:?}"))?;
+    process::run_quietly(
+        Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(work),
+    )?;
+    progress("linking libdatachannel 0.24.6");
+    let stub = work.join("stub.c");
+    write(&stub, STUB)?;
+    process::run_quietly(
+        Command::new("cc").current_dir(work).args(["-O2", "-fPIC", "-c", "stub.c"]),
+    )?;
+    let library = "libdatachannel.so.0.24.6";
+    process::run_quietly(
+        Command::new("c++")
+            .current_dir(work)
+            .args(["-shared", "-o"])
+            .arg(prefix.join("lib").join(library))
+            .arg(format!("-Wl,-soname,{LOADER_NAME},--whole-archive"))
+            .args(["lib64/libdatachannel.a", "lib64/libjuice.a", "lib64/libusrsctp.a"])
+            .args(["-Wl,--no-whole-archive", "stub.o", "-lssl", "-lcrypto", "-lpthread"])
+            .arg("-Wl,-z,defs"),
+    )?;
+    link(library, &prefix.join("lib").join(LOADER_NAME))?;
+    link(LOADER_NAME, &prefix.join("lib/libdatachannel.so"))?;
+    process::copy_tree(&work.join("include"), &prefix.join("include"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {path:?}"))
+}
+
+fn link(target: &str, at: &Path) -> Result<()> {
+    symlink(target, at).with_context(|| format!("cannot link {at:?} to {target}"))
+}
