@@ -1,5 +1,21 @@
 //! ICE candidates and their text form (RFC 8839 §5.1).
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// Longest candidate that is parsed, in bytes.
+pub const MAX_CANDIDATE_TEXT: usize = 4096;
+
 /// One candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -49,4 +65,172 @@ pub enum CandidateKind {
     Relayed,
     /// Anything else, as it was written.
     Other(String),
+}
+
+impl Candidate {
+    /// Parses a candidate, with or without `a=` and `candidate:` before it. Transports and types
+    /// that are not known are kept as they are written. A port that does not fit keeps its lower
+    /// 16 bits, as it does in libdatachannel, whose callers count on such a candidate being taken.
+    pub fn parse(text: &str) -> Result<Self> {
+        let line = text.trim();
+        let invalid = |why: &str| Error::invalid(format!("Invalid candidate {line:.200?}: {why}"));
+        if line.len() > MAX_CANDIDATE_TEXT {
+            return Err(invalid("it is too long"));
+        }
+        if line.contains(|c: char| c.is_control() && c != '\t') {
+            return Err(invalid("it contains a control character"));
+        }
+        let body = line.strip_prefix("a=").unwrap_or(line);
+        let body = body.strip_prefix("candidate:").unwrap_or(body);
+        let mut words = body.split_whitespace();
+        let mut word = || words.next().ok_or_else(|| invalid("it ends too early"));
+
+        let foundation = word()?.to_owned();
+        let component = word()?.parse().map_err(|_| invalid("its component is not a number"))?;
+        let protocol = word()?;
+        let priority = word()?.parse().map_err(|_| invalid("its priority is not a number"))?;
+        let host = word()?.to_owned();
+        let port: u32 = word()?.parse().map_err(|_| invalid("its port is not a number"))?;
+        let [low, high, ..] = port.to_le_bytes();
+        if word()? != "typ" {
+            return Err(invalid("there is no typ after the port"));
+        }
+        let kind = CandidateKind::from_text(word()?);
+        let (transport, extensions) = Transport::from_words(protocol, words);
+        Ok(Self {
+            foundation,
+            component,
+            transport,
+            priority,
+            host,
+            port: u16::from_le_bytes([low, high]),
+            kind,
+            extensions,
+        })
+    }
+
+    /// True when the other one has the same foundation, host and port: then they are taken for the
+    /// same candidate.
+    pub fn is_duplicate_of(&self, other: &Self) -> bool {
+        self.port == other.port && self.host == other.host && self.foundation == other.foundation
+    }
+}
+
+/// True for what says that no candidate will follow: nothing, or `end-of-candidates` with or
+/// without `a=` (RFC 8840 §8.2).
+pub fn is_end_of_candidates(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || text.strip_prefix("a=").unwrap_or(text) == "end-of-candidates"
+}
+
+/// `candidate:…`, without `a=`.
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "candidate:{} {} {} {} {} {} typ {}",
+            self.foundation,
+            self.component,
+            self.transport.protocol(),
+            self.priority,
+            self.host,
+            self.port,
+            self.kind.as_str()
+        )?;
+        // RFC 6544 §4.5: tcptype comes after the related address.
+        let (related, rest) = split_related(&self.extensions);
+        if !related.is_empty() {
+            write!(f, " {related}")?;
+        }
+        if let Some(tcp_type) = self.transport.tcp_type() {
+            write!(f, " tcptype {tcp_type}")?;
+        }
+        if !rest.is_empty() {
+            write!(f, " {rest}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Splits `raddr … rport …` from what follows it.
+fn split_related(extensions: &str) -> (&str, &str) {
+    let mut words = extensions.splitn(5, ' ');
+    if (words.next(), words.nth(1)) != (Some("raddr"), Some("rport")) || words.next().is_none() {
+        return ("", extensions);
+    }
+    let rest = words.next().unwrap_or("");
+    let related = extensions.strip_suffix(rest).unwrap_or(extensions);
+    (related.trim_end(), rest)
+}
+
+impl Transport {
+    /// The transport that `protocol` and a `tcptype` among the words after the type make, and
+    /// those words without the `tcptype`.
+    fn from_words<'a>(
+        protocol: &str,
+        words: impl Iterator<Item = &'a str> + Clone,
+    ) -> (Self, String) {
+        let join = |words: &mut dyn Iterator<Item = &'a str>| words.collect::<Vec<_>>().join(" ");
+        if protocol.eq_ignore_ascii_case("UDP") {
+            return (Self::Udp, join(&mut words.clone()));
+        }
+        if protocol.eq_ignore_ascii_case("TCP") {
+            // Extensions are pairs of a name and a value.
+            let names = words.clone().step_by(2).zip(words.clone().skip(1).step_by(2));
+            let mut tcp_types = names.enumerate().filter(|(_, (name, _))| *name == "tcptype");
+            let found = tcp_types.next().and_then(|(index, (_, tcp_type))| {
+                let transport = match tcp_type {
+                    "active" => Self::TcpActive,
+                    "passive" => Self::TcpPassive,
+                    "so" => Self::TcpSo,
+                    _ => return None,
+                };
+                Some((index.saturating_mul(2), transport))
+            });
+            if let Some((index, transport)) = found {
+                let mut rest = words.clone().take(index).chain(words.skip(index.saturating_add(2)));
+                return (transport, join(&mut rest));
+            }
+        }
+        (Self::Other(protocol.into()), join(&mut words.clone()))
+    }
+
+    fn protocol(&self) -> &str {
+        match self {
+            Self::Udp => "UDP",
+            Self::TcpActive | Self::TcpPassive | Self::TcpSo => "TCP",
+            Self::Other(protocol) => protocol,
+        }
+    }
+
+    fn tcp_type(&self) -> Option<&'static str> {
+        match self {
+            Self::TcpActive => Some("active"),
+            Self::TcpPassive => Some("passive"),
+            Self::TcpSo => Some("so"),
+            Self::Udp | Self::Other(_) => None,
+        }
+    }
+}
+
+impl CandidateKind {
+    fn from_text(text: &str) -> Self {
+        match text {
+            "host" => Self::Host,
+            "srflx" => Self::ServerReflexive,
+            "prflx" => Self::PeerReflexive,
+            "relay" => Self::Relayed,
+            other => Self::Other(other.into()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "srflx",
+            Self::PeerReflexive => "prflx",
+            Self::Relayed => "relay",
+            Self::Other(other) => other,
+        }
+    }
 }

@@ -5,8 +5,11 @@
 
 pub mod backend;
 pub mod candidate;
+pub mod dcep;
 pub mod error;
+pub mod ice_server;
 pub mod runtime;
+pub mod sdp;
 pub mod state;
 
 pub use error::{Error, ErrorKind, Result};
