@@ -1,0 +1,520 @@
+//! Safe calls to the loaded functions.
+//!
+//! A call to a function the library lacks ends the test as skipped: absence is never a pass.
+
+use super::callbacks::{self, Slot};
+use super::table::{Library, Table};
+use super::types::*;
+use crate::outcome::skip;
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ptr::{null, null_mut};
+
+macro_rules! call {
+    ($library:expr, $name:ident ( $($arg:expr),* $(,)? )) => {{
+        let Some(function) = $library.table.$name else {
+            skip(concat!(stringify!($name), " is not in the library"))
+        };
+        // SAFETY: the arguments are what rtc.h asks for and outlive the call.
+        unsafe { function($($arg),*) }
+    }};
+}
+
+fn chars(text: Option<&CStr>) -> *const c_char {
+    text.map_or(null(), CStr::as_ptr)
+}
+
+fn bytes(buffer: Option<&mut [u8]>, size: c_int) -> *mut c_char {
+    buffer.map_or(null_mut(), |slice| {
+        assert!(size < 0 || size as usize <= slice.len(), "a size beyond the buffer");
+        slice.as_mut_ptr().cast()
+    })
+}
+
+/// A function taking an identifier and returning an `int`.
+#[derive(Clone, Copy)]
+pub(crate) struct ById {
+    pub(crate) name: &'static str,
+    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int) -> c_int>,
+}
+
+/// A function filling a buffer with a string.
+#[derive(Clone, Copy)]
+pub(crate) struct Getter {
+    pub(crate) name: &'static str,
+    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int, *mut c_char, c_int) -> c_int>,
+}
+
+/// A packetizer setter.
+#[derive(Clone, Copy)]
+pub(crate) struct Packetizer {
+    pub(crate) name: &'static str,
+    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int, *const RawPacketizerInit) -> c_int>,
+}
+
+/// A predicate on an identifier.
+#[derive(Clone, Copy)]
+pub(crate) struct Predicate {
+    pub(crate) name: &'static str,
+    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int) -> bool>,
+}
+
+macro_rules! catalogue {
+    ($kind:ident { $($constant:ident = $name:ident),* $(,)? }) => {
+        impl $kind {
+            $( pub(crate) const $constant: Self =
+                Self { name: stringify!($name), pick: |table| table.$name }; )*
+            pub(crate) const ALL: &'static [Self] = &[ $( Self::$constant ),* ];
+        }
+    };
+}
+
+catalogue!(ById {
+    CLOSE_PC = rtcClosePeerConnection,
+    DELETE_PC = rtcDeletePeerConnection,
+    MAX_STREAM = rtcGetMaxDataChannelStream,
+    REMOTE_MAX_MESSAGE_SIZE = rtcGetRemoteMaxMessageSize,
+    CLOSE = rtcClose,
+    DELETE = rtcDelete,
+    MAX_MESSAGE_SIZE = rtcMaxMessageSize,
+    BUFFERED_AMOUNT = rtcGetBufferedAmount,
+    AVAILABLE_AMOUNT = rtcGetAvailableAmount,
+    DELETE_DC = rtcDeleteDataChannel,
+    STREAM = rtcGetDataChannelStream,
+    DELETE_TRACK = rtcDeleteTrack,
+    REQUEST_KEYFRAME = rtcRequestKeyframe,
+    CHAIN_RECEIVING_SESSION = rtcChainRtcpReceivingSession,
+    CHAIN_SR_REPORTER = rtcChainRtcpSrReporter,
+    DELETE_WS = rtcDeleteWebSocket,
+    DELETE_WS_SERVER = rtcDeleteWebSocketServer,
+    WS_SERVER_PORT = rtcGetWebSocketServerPort,
+});
+
+catalogue!(Getter {
+    LOCAL_DESCRIPTION = rtcGetLocalDescription,
+    REMOTE_DESCRIPTION = rtcGetRemoteDescription,
+    LOCAL_TYPE = rtcGetLocalDescriptionType,
+    REMOTE_TYPE = rtcGetRemoteDescriptionType,
+    OFFER = rtcCreateOffer,
+    ANSWER = rtcCreateAnswer,
+    LOCAL_ADDRESS = rtcGetLocalAddress,
+    REMOTE_ADDRESS = rtcGetRemoteAddress,
+    LABEL = rtcGetDataChannelLabel,
+    PROTOCOL = rtcGetDataChannelProtocol,
+    TRACK_DESCRIPTION = rtcGetTrackDescription,
+    TRACK_MID = rtcGetTrackMid,
+    WS_REMOTE_ADDRESS = rtcGetWebSocketRemoteAddress,
+    WS_PATH = rtcGetWebSocketPath,
+});
+
+catalogue!(Packetizer {
+    H264 = rtcSetH264Packetizer,
+    H265 = rtcSetH265Packetizer,
+    AV1 = rtcSetAV1Packetizer,
+    OPUS = rtcSetOpusPacketizer,
+    AAC = rtcSetAACPacketizer,
+    PCMU = rtcSetPCMUPacketizer,
+    PCMA = rtcSetPCMAPacketizer,
+    G722 = rtcSetG722Packetizer,
+});
+
+catalogue!(Predicate {
+    IS_OPEN = rtcIsOpen,
+    IS_CLOSED = rtcIsClosed,
+    NEGOTIATION_NEEDED = rtcIsNegotiationNeeded,
+});
+
+/// The configuration of a peer connection. Everything unset is zero, as `memset` leaves it.
+#[derive(Clone, Default)]
+pub(crate) struct Config {
+    /// `None` is a NULL entry.
+    pub(crate) ice_servers: Vec<Option<CString>>,
+    /// Announces so many servers with a NULL array.
+    pub(crate) null_servers: Option<c_int>,
+    pub(crate) proxy: Option<CString>,
+    pub(crate) bind: Option<CString>,
+    pub(crate) certificate: c_int,
+    pub(crate) policy: c_int,
+    pub(crate) ice_tcp: bool,
+    pub(crate) udp_mux: bool,
+    pub(crate) manual: bool,
+    pub(crate) force_media: bool,
+    pub(crate) ports: (u16, u16),
+    pub(crate) mtu: c_int,
+    pub(crate) max_message_size: c_int,
+}
+
+impl Config {
+    /// Bound to 127.0.0.1: upstream leaves loopback out unless it is named.
+    pub(crate) fn loopback() -> Self {
+        Self { bind: Some(c"127.0.0.1".to_owned()), ..Self::default() }
+    }
+}
+
+/// The settings of a data channel.
+#[derive(Clone, Default)]
+pub(crate) struct Init {
+    pub(crate) reliability: Reliability,
+    pub(crate) protocol: Option<CString>,
+    pub(crate) negotiated: bool,
+    pub(crate) stream: Option<u16>,
+}
+
+/// What [`Library::receive`] left behind: the code and `*size`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received(pub(crate) c_int, pub(crate) c_int);
+
+impl Library {
+    pub(crate) fn by_id(&self, function: ById, id: c_int) -> c_int {
+        let Some(pointer) = (function.pick)(&self.table) else {
+            skip(&format!("{} is not in the library", function.name))
+        };
+        // SAFETY: any int may be passed.
+        unsafe { pointer(id) }
+    }
+
+    pub(crate) fn test(&self, function: Predicate, id: c_int) -> bool {
+        let Some(pointer) = (function.pick)(&self.table) else {
+            skip(&format!("{} is not in the library", function.name))
+        };
+        // SAFETY: any int may be passed.
+        unsafe { pointer(id) }
+    }
+
+    pub(crate) fn packetize(&self, function: Packetizer, id: c_int) -> c_int {
+        let Some(pointer) = (function.pick)(&self.table) else {
+            skip(&format!("{} is not in the library", function.name))
+        };
+        // SAFETY: NULL is a case rtc.h has to refuse.
+        unsafe { pointer(id, null()) }
+    }
+
+    /// A string getter as C sees it.
+    pub(crate) fn fill(
+        &self,
+        getter: Getter,
+        id: c_int,
+        buffer: Option<&mut [u8]>,
+        size: c_int,
+    ) -> c_int {
+        let Some(pointer) = (getter.pick)(&self.table) else {
+            skip(&format!("{} is not in the library", getter.name))
+        };
+        // SAFETY: `bytes` checked the size against the buffer.
+        unsafe { pointer(id, bytes(buffer, size), size) }
+    }
+
+    /// A string getter as a Rust user would like it.
+    pub(crate) fn string(&self, getter: Getter, id: c_int) -> Result<String, c_int> {
+        let mut buffer = vec![0u8; 1 << 17];
+        let size = buffer.len() as c_int;
+        let code = self.fill(getter, id, Some(&mut buffer), size);
+        if code < 0 {
+            return Err(code);
+        }
+        assert!(code > 0, "{} returned 0: no room for the terminator", getter.name);
+        let text = CStr::from_bytes_until_nul(&buffer).expect("a terminated string");
+        assert_eq!(text.count_bytes() + 1, code as usize, "{} miscounted", getter.name);
+        Ok(text.to_string_lossy().into_owned())
+    }
+
+    pub(crate) fn listen(&self, slot: Slot, id: c_int, on: bool) -> c_int {
+        let number = |callback: extern "C" fn(c_int, c_int, *mut c_void)| on.then_some(callback);
+        let plain = |callback: extern "C" fn(c_int, *mut c_void)| on.then_some(callback);
+        let pair = |callback: extern "C" fn(c_int, *const c_char, *const c_char, *mut c_void)| {
+            on.then_some(callback)
+        };
+        use callbacks as cb;
+        match slot {
+            Slot::LocalDescription => {
+                call!(self, rtcSetLocalDescriptionCallback(id, pair(cb::on_description)))
+            }
+            Slot::LocalCandidate => {
+                call!(self, rtcSetLocalCandidateCallback(id, pair(cb::on_candidate)))
+            }
+            Slot::State => call!(self, rtcSetStateChangeCallback(id, number(cb::on_state))),
+            Slot::IceState => {
+                call!(self, rtcSetIceStateChangeCallback(id, number(cb::on_ice_state)))
+            }
+            Slot::Gathering => {
+                call!(self, rtcSetGatheringStateChangeCallback(id, number(cb::on_gathering)))
+            }
+            Slot::Signaling => {
+                call!(self, rtcSetSignalingStateChangeCallback(id, number(cb::on_signaling)))
+            }
+            Slot::DataChannel => {
+                call!(self, rtcSetDataChannelCallback(id, number(cb::on_data_channel)))
+            }
+            Slot::Track => call!(self, rtcSetTrackCallback(id, number(cb::on_track))),
+            Slot::Open => call!(self, rtcSetOpenCallback(id, plain(cb::on_open))),
+            Slot::Closed => call!(self, rtcSetClosedCallback(id, plain(cb::on_closed))),
+            Slot::Error => {
+                let callback: TextCallback = if on { Some(cb::on_error) } else { None };
+                call!(self, rtcSetErrorCallback(id, callback))
+            }
+            Slot::Message => {
+                let callback: MessageCallback = if on { Some(cb::on_message) } else { None };
+                call!(self, rtcSetMessageCallback(id, callback))
+            }
+            Slot::BufferedAmountLow => {
+                call!(self, rtcSetBufferedAmountLowCallback(id, plain(cb::on_low)))
+            }
+            Slot::Available => call!(self, rtcSetAvailableCallback(id, plain(cb::on_available))),
+        }
+    }
+
+    pub(crate) fn set_user_pointer(&self, id: c_int, pointer: usize) {
+        call!(self, rtcSetUserPointer(id, pointer as *mut c_void));
+    }
+
+    pub(crate) fn user_pointer(&self, id: c_int) -> usize {
+        call!(self, rtcGetUserPointer(id)) as usize
+    }
+
+    /// Creates a peer connection; `None` passes a NULL configuration.
+    pub(crate) fn create_pc(&self, config: Option<&Config>) -> c_int {
+        let Some(config) = config else { return call!(self, rtcCreatePeerConnection(null())) };
+        let entries: Vec<*const c_char> =
+            config.ice_servers.iter().map(|server| chars(server.as_deref())).collect();
+        let null_array = entries.is_empty() || config.null_servers.is_some();
+        let raw = RawConfiguration {
+            ice_servers: if null_array { null() } else { entries.as_ptr() },
+            ice_servers_count: config.null_servers.unwrap_or(entries.len() as c_int),
+            proxy_server: chars(config.proxy.as_deref()),
+            bind_address: chars(config.bind.as_deref()),
+            certificate_type: config.certificate,
+            ice_transport_policy: config.policy,
+            enable_ice_tcp: config.ice_tcp,
+            enable_ice_udp_mux: config.udp_mux,
+            disable_auto_negotiation: config.manual,
+            force_media_transport: config.force_media,
+            port_range_begin: config.ports.0,
+            port_range_end: config.ports.1,
+            mtu: config.mtu,
+            max_message_size: config.max_message_size,
+        };
+        call!(self, rtcCreatePeerConnection(&raw))
+    }
+
+    pub(crate) fn set_local_description(&self, pc: c_int, kind: Option<&CStr>) -> c_int {
+        call!(self, rtcSetLocalDescription(pc, chars(kind)))
+    }
+
+    pub(crate) fn set_remote_description(
+        &self,
+        pc: c_int,
+        sdp: Option<&CStr>,
+        kind: Option<&CStr>,
+    ) -> c_int {
+        call!(self, rtcSetRemoteDescription(pc, chars(sdp), chars(kind)))
+    }
+
+    pub(crate) fn add_remote_candidate(
+        &self,
+        pc: c_int,
+        candidate: Option<&CStr>,
+        mid: Option<&CStr>,
+    ) -> c_int {
+        call!(self, rtcAddRemoteCandidate(pc, chars(candidate), chars(mid)))
+    }
+
+    /// The pair with whatever buffers; their lengths are the sizes unless overridden.
+    pub(crate) fn selected_pair(
+        &self,
+        pc: c_int,
+        local: Option<&mut [u8]>,
+        local_size: c_int,
+        remote: Option<&mut [u8]>,
+        remote_size: c_int,
+    ) -> c_int {
+        let local = bytes(local, local_size);
+        let remote = bytes(remote, remote_size);
+        call!(self, rtcGetSelectedCandidatePair(pc, local, local_size, remote, remote_size))
+    }
+
+    /// `size` as C sees it: negative asks for a NUL-terminated string.
+    pub(crate) fn send_raw(&self, id: c_int, data: Option<&[u8]>, size: c_int) -> c_int {
+        if let Some(data) = data {
+            let fits = if size < 0 { data.contains(&0) } else { size as usize <= data.len() };
+            assert!(fits, "the message ends beyond its buffer");
+        }
+        let pointer = data.map_or(null(), |data| data.as_ptr().cast());
+        call!(self, rtcSendMessage(id, pointer, size))
+    }
+
+    pub(crate) fn send_binary(&self, id: c_int, data: &[u8]) -> c_int {
+        self.send_raw(id, Some(data), data.len() as c_int)
+    }
+
+    pub(crate) fn send_text(&self, id: c_int, text: &CStr) -> c_int {
+        self.send_raw(id, Some(text.to_bytes_with_nul()), -1)
+    }
+
+    /// Peeks (`None`) or takes a message; `size` is what `*size` holds before the call.
+    pub(crate) fn receive(&self, id: c_int, buffer: Option<&mut [u8]>, size: c_int) -> Received {
+        let mut left = size;
+        let capacity = size.checked_abs().expect("a size with an absolute value");
+        let code = call!(self, rtcReceiveMessage(id, bytes(buffer, capacity), &mut left));
+        Received(code, left)
+    }
+
+    /// `rtcReceiveMessage` with a NULL size.
+    pub(crate) fn receive_without_size(&self, id: c_int) -> c_int {
+        call!(self, rtcReceiveMessage(id, null_mut(), null_mut()))
+    }
+
+    pub(crate) fn set_low_threshold(&self, id: c_int, amount: c_int) -> c_int {
+        call!(self, rtcSetBufferedAmountLowThreshold(id, amount))
+    }
+
+    pub(crate) fn create_dc(&self, pc: c_int, label: Option<&CStr>) -> c_int {
+        call!(self, rtcCreateDataChannel(pc, chars(label)))
+    }
+
+    pub(crate) fn create_dc_ex(
+        &self,
+        pc: c_int,
+        label: Option<&CStr>,
+        init: Option<&Init>,
+    ) -> c_int {
+        let raw = init.map(|init| RawDataChannelInit {
+            reliability: init.reliability,
+            protocol: chars(init.protocol.as_deref()),
+            negotiated: init.negotiated,
+            manual_stream: init.stream.is_some(),
+            stream: init.stream.unwrap_or(0),
+        });
+        let pointer = raw.as_ref().map_or(null(), std::ptr::from_ref);
+        call!(self, rtcCreateDataChannelEx(pc, chars(label), pointer))
+    }
+
+    pub(crate) fn reliability(&self, dc: c_int, into: Option<&mut Reliability>) -> c_int {
+        let pointer = into.map_or(null_mut(), std::ptr::from_mut);
+        call!(self, rtcGetDataChannelReliability(dc, pointer))
+    }
+
+    pub(crate) fn init_logger(&self, level: c_int, callback: bool) {
+        let callback: LogCallback = if callback { Some(callbacks::on_log) } else { None };
+        call!(self, rtcInitLogger(level, callback));
+    }
+
+    pub(crate) fn preload(&self) {
+        call!(self, rtcPreload());
+    }
+
+    pub(crate) fn cleanup(&self) {
+        call!(self, rtcCleanup());
+    }
+
+    pub(crate) fn cleanup_now(&self, timeout_ms: c_int) -> c_int {
+        call!(self, rtcCleanupNow(timeout_ms))
+    }
+
+    pub(crate) fn set_thread_pool_size(&self, count: c_uint) -> c_int {
+        call!(self, rtcSetThreadPoolSize(count))
+    }
+
+    pub(crate) fn set_sctp_settings(&self, settings: Option<&SctpSettings>) -> c_int {
+        call!(self, rtcSetSctpSettings(settings.map_or(null(), std::ptr::from_ref)))
+    }
+
+    pub(crate) fn add_track(&self, pc: c_int, sdp: Option<&CStr>) -> c_int {
+        call!(self, rtcAddTrack(pc, chars(sdp)))
+    }
+
+    pub(crate) fn create_ws(&self, url: Option<&CStr>) -> c_int {
+        call!(self, rtcCreateWebSocket(chars(url)))
+    }
+}
+
+/// Functions that need no test of their own here but have to survive strange arguments.
+impl Library {
+    pub(crate) fn add_track_ex_null(&self, pc: c_int) -> c_int {
+        call!(self, rtcAddTrackEx(pc, null()))
+    }
+
+    pub(crate) fn track_direction(&self, tr: c_int, null_pointer: bool) -> c_int {
+        let mut direction: c_int = 0;
+        let pointer = if null_pointer { null_mut() } else { &raw mut direction };
+        call!(self, rtcGetTrackDirection(tr, pointer))
+    }
+
+    pub(crate) fn request_bitrate(&self, tr: c_int) -> c_int {
+        call!(self, rtcRequestBitrate(tr, 1_000_000))
+    }
+
+    pub(crate) fn set_interceptor_null(&self, pc: c_int) -> c_int {
+        call!(self, rtcSetMediaInterceptorCallback(pc, None))
+    }
+
+    pub(crate) fn chain_nack_responder(&self, tr: c_int) -> c_int {
+        call!(self, rtcChainRtcpNackResponder(tr, 512))
+    }
+
+    pub(crate) fn chain_pli_handler(&self, tr: c_int) -> c_int {
+        call!(self, rtcChainPliHandler(tr, Some(callbacks::on_open)))
+    }
+
+    pub(crate) fn chain_remb_handler(&self, tr: c_int) -> c_int {
+        call!(self, rtcChainRembHandler(tr, Some(callbacks::on_unsigned)))
+    }
+
+    pub(crate) fn seconds_to_timestamp(&self, tr: c_int) -> c_int {
+        let mut out = 0;
+        call!(self, rtcTransformSecondsToTimestamp(tr, 1.0, &mut out))
+    }
+
+    pub(crate) fn timestamp_to_seconds(&self, tr: c_int) -> c_int {
+        let mut out = 0.0;
+        call!(self, rtcTransformTimestampToSeconds(tr, 1, &mut out))
+    }
+
+    pub(crate) fn track_timestamp(&self, tr: c_int) -> c_int {
+        let mut out = 0;
+        call!(self, rtcGetCurrentTrackTimestamp(tr, &mut out))
+    }
+
+    pub(crate) fn set_track_timestamp(&self, tr: c_int) -> c_int {
+        call!(self, rtcSetTrackRtpTimestamp(tr, 1))
+    }
+
+    pub(crate) fn sender_report_timestamp(&self, tr: c_int) -> c_int {
+        let mut out = 0;
+        call!(self, rtcGetLastTrackSenderReportTimestamp(tr, &mut out))
+    }
+
+    pub(crate) fn payload_types(&self, tr: c_int) -> c_int {
+        call!(self, rtcGetTrackPayloadTypesForCodec(tr, c"opus".as_ptr(), null_mut(), 0))
+    }
+
+    pub(crate) fn track_ssrcs(&self, tr: c_int) -> c_int {
+        call!(self, rtcGetSsrcsForTrack(tr, null_mut(), 0))
+    }
+
+    pub(crate) fn cname(&self, tr: c_int) -> c_int {
+        call!(self, rtcGetCNameForSsrc(tr, 1, null_mut(), 0))
+    }
+
+    pub(crate) fn needs_sr(&self, tr: c_int) -> c_int {
+        call!(self, rtcSetNeedsToSendRtcpSr(tr))
+    }
+
+    pub(crate) fn create_ws_ex_null(&self, url: Option<&CStr>) -> c_int {
+        call!(self, rtcCreateWebSocketEx(chars(url), null()))
+    }
+
+    pub(crate) fn create_ws_server_null(&self) -> c_int {
+        call!(self, rtcCreateWebSocketServer(null(), None))
+    }
+
+    /// Creates an opaque message of `data` and deletes it again; false if none was made.
+    pub(crate) fn opaque_round(&self, data: &mut [u8]) -> bool {
+        let pointer = data.as_mut_ptr().cast();
+        let message = call!(self, rtcCreateOpaqueMessage(pointer, data.len() as c_int));
+        call!(self, rtcDeleteOpaqueMessage(message));
+        !message.is_null()
+    }
+
+    pub(crate) fn delete_null_opaque(&self) {
+        call!(self, rtcDeleteOpaqueMessage(null_mut()));
+    }
+}

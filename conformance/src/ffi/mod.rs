@@ -1,0 +1,13 @@
+//! The only unsafe code of the suite: the types of rtc.h, the loaded functions, safe calls to
+//! them, and the callbacks they call back into.
+#![allow(unsafe_code)]
+
+mod callbacks;
+mod calls;
+mod table;
+mod types;
+
+pub(crate) use callbacks::{Slot, log_lines};
+pub(crate) use calls::*;
+pub(crate) use table::*;
+pub(crate) use types::*;

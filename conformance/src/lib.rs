@@ -1,0 +1,20 @@
+//! Black-box tests of any library offering `rtc.h`.
+//!
+//! The library is loaded at run time (`RTC_LIB`), a second one to pair it with may be named
+//! (`RTC_PEER_LIB`). Every test runs in a process of its own: a crash or a hang fails that one
+//! test. See `docs/testing.md` of the repository.
+
+mod elf;
+mod ffi;
+mod inbox;
+mod lab;
+mod outcome;
+mod peer;
+mod runner;
+mod suite;
+mod sys;
+
+/// Lists or runs the tests, as the command line asks.
+pub fn main() -> std::process::ExitCode {
+    runner::main()
+}

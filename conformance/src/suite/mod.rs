@@ -1,0 +1,64 @@
+//! The tests, by topic.
+
+use crate::lab::Lab;
+use std::time::Duration;
+
+mod abi;
+mod errors;
+mod ids;
+mod strings;
+
+/// One test: a sentence and the function that proves it.
+pub(crate) struct Case {
+    topic: &'static str,
+    name: &'static str,
+    pub(crate) run: fn(&Lab),
+    /// The upstream defect or the knowing departure this test pins; upstream may fail it.
+    pub(crate) pins: Option<&'static str>,
+    pub(crate) limit: Duration,
+    /// Not together with other tests, as it measures.
+    pub(crate) alone: bool,
+}
+
+impl Case {
+    fn new(name: &'static str, run: fn(&Lab)) -> Self {
+        Self { topic: "", name, run, pins: None, limit: Duration::from_secs(90), alone: false }
+    }
+
+    /// Pins the fix of an upstream defect, or a knowing departure from upstream.
+    fn fixes(self, what: &'static str) -> Self {
+        Self { pins: Some(what), ..self }
+    }
+
+    /// Allows more or less time than usual.
+    fn limit(self, seconds: u64) -> Self {
+        Self { limit: Duration::from_secs(seconds), ..self }
+    }
+
+    /// Runs while no other test does.
+    fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
+    pub(crate) fn title(&self) -> String {
+        format!("{}: {}", self.topic, self.name)
+    }
+}
+
+/// A topic's name and its tests.
+type Topic = (&'static str, fn() -> Vec<Case>);
+
+const TOPICS: &[Topic] = &[
+    ("abi", abi::cases),
+    ("errors", errors::cases),
+    ("ids", ids::cases),
+    ("strings", strings::cases),
+];
+
+/// Every test of the suite.
+pub(crate) fn cases() -> Vec<Case> {
+    let of = |(topic, cases): &Topic| {
+        cases().into_iter().map(|case| Case { topic, ..case }).collect::<Vec<_>>()
+    };
+    TOPICS.iter().flat_map(of).collect()
+}

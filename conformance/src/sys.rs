@@ -1,0 +1,98 @@
+//! What the suite asks of the operating system.
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::process::Command;
+
+/// Moves the process into a network namespace of its own with the loopback interface up.
+/// To be called before any thread is started.
+pub(crate) fn own_network() -> Result<(), String> {
+    // SAFETY: no pointer is involved.
+    let mut done = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+    if !done {
+        // SAFETY: as above; the second form needs no privilege where user namespaces are allowed.
+        done = unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) } == 0;
+    }
+    if !done {
+        return Err(std::io::Error::last_os_error().to_string());
+    }
+    raise_loopback()
+}
+
+fn raise_loopback() -> Result<(), String> {
+    let mut request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: libc::IFF_UP as libc::c_short },
+    };
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
+    // SAFETY: the descriptor is closed below and the request outlives the call.
+    let code = unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        let code = libc::ioctl(socket, libc::SIOCSIFFLAGS, &request);
+        libc::close(socket);
+        code
+    };
+    if code == 0 { Ok(()) } else { Err(std::io::Error::last_os_error().to_string()) }
+}
+
+/// Adds a pair of interfaces, both ends inside this namespace, with addresses 10.99.0.1 and
+/// 10.99.0.2, a unique local IPv6 address and a default route.
+pub(crate) fn add_interfaces() -> Result<(), String> {
+    let commands = [
+        "link add east type veth peer name west",
+        "addr add 10.99.0.1/24 dev east",
+        "addr add 10.99.0.2/24 dev west",
+        "-6 addr add fd99::1/64 dev east nodad",
+        "link set east up",
+        "link set west up",
+        "route add default via 10.99.0.2 dev east",
+    ];
+    for command in commands {
+        let output = Command::new("ip").args(command.split(' ')).output();
+        match output {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => {
+                return Err(format!("ip {command}: {}", String::from_utf8_lossy(&output.stderr)));
+            }
+            Err(error) => return Err(format!("ip: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// Kills a child and everything it started.
+pub(crate) fn kill_group(pid: u32) {
+    // SAFETY: the group was created for this child.
+    unsafe { libc::kill(-(pid as libc::pid_t), libc::SIGKILL) };
+}
+
+/// Ends the process without running destructors: what happens at exit has tests of its own.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// Threads of this process by name.
+pub(crate) fn thread_names() -> Vec<String> {
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    tasks
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
+        .map(|name| name.trim().to_owned())
+        .collect()
+}
+
+/// Open file descriptors of this process.
+pub(crate) fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, |list| list.count().saturating_sub(1))
+}
+
+/// Resident memory of this process in KiB, after handing free pages back.
+pub(crate) fn resident_kib() -> usize {
+    // SAFETY: only returns unused heap to the system.
+    unsafe { libc::malloc_trim(0) };
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}
