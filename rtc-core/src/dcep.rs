@@ -8,6 +8,7 @@
     clippy::unwrap_used
 )]
 
+use crate::config::{Reliability, ReliabilityLimit};
 use crate::error::{Error, Result};
 
 const ACK: u8 = 0x02;
@@ -31,28 +32,14 @@ pub enum Message {
 /// DATA_CHANNEL_OPEN.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Open {
-    /// How reliable the channel is.
+    /// How hard the channel tries to deliver, and whether in order.
     pub reliability: Reliability,
-    /// Messages may be delivered in another order than they were sent in.
-    pub unordered: bool,
     /// Weight against other channels (RFC 8831 §6.4); libdatachannel sends 0.
     pub priority: u16,
     /// The name of the channel, at most [`MAX_TEXT`] bytes. UTF-8 by the RFC, but unchecked.
     pub label: Vec<u8>,
     /// The subprotocol, at most [`MAX_TEXT`] bytes. UTF-8 by the RFC, but unchecked.
     pub protocol: Vec<u8>,
-}
-
-/// How far a channel goes to deliver a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Reliability {
-    /// Until it has arrived.
-    #[default]
-    Reliable,
-    /// So many retransmissions, possibly none.
-    Retransmissions(u32),
-    /// So many milliseconds.
-    Lifetime(u32),
 }
 
 impl Message {
@@ -84,10 +71,10 @@ impl Open {
         let (header, rest) = bytes.split_first_chunk::<OPEN_HEADER>().ok_or_else(cut)?;
         let [_, channel_type, priority @ .., p3, p2, p1, p0, l1, l0, q1, q0] = *header;
         let parameter = u32::from_be_bytes([p3, p2, p1, p0]);
-        let reliability = match channel_type & !UNORDERED {
-            0x00 => Reliability::Reliable,
-            0x01 => Reliability::Retransmissions(parameter),
-            0x02 => Reliability::Lifetime(parameter),
+        let limit = match channel_type & !UNORDERED {
+            0x00 => ReliabilityLimit::Reliable,
+            0x01 => ReliabilityLimit::Retransmits(parameter),
+            0x02 => ReliabilityLimit::Lifetime(parameter),
             _ => {
                 return Err(Error::invalid(format!(
                     "Unknown data channel type {channel_type:#04x}"
@@ -99,8 +86,7 @@ impl Open {
         let (label, rest) = rest.split_at_checked(label_length).ok_or_else(cut)?;
         let (protocol, _) = rest.split_at_checked(protocol_length).ok_or_else(cut)?;
         Ok(Self {
-            reliability,
-            unordered: channel_type & UNORDERED != 0,
+            reliability: Reliability { unordered: channel_type & UNORDERED != 0, limit },
             priority: u16::from_be_bytes(priority),
             label: label.to_vec(),
             protocol: protocol.to_vec(),
@@ -116,12 +102,13 @@ impl Open {
         };
         let label_length = length("data channel label", &self.label)?;
         let protocol_length = length("data channel protocol", &self.protocol)?;
-        let (channel_type, parameter) = match self.reliability {
-            Reliability::Reliable => (0x00, 0),
-            Reliability::Retransmissions(count) => (0x01, count),
-            Reliability::Lifetime(milliseconds) => (0x02, milliseconds),
+        let (channel_type, parameter) = match self.reliability.limit {
+            ReliabilityLimit::Reliable => (0x00, 0),
+            ReliabilityLimit::Retransmits(count) => (0x01, count),
+            ReliabilityLimit::Lifetime(milliseconds) => (0x02, milliseconds),
         };
-        let channel_type = if self.unordered { channel_type | UNORDERED } else { channel_type };
+        let channel_type =
+            if self.reliability.unordered { channel_type | UNORDERED } else { channel_type };
         let capacity = OPEN_HEADER.saturating_add(self.label.len());
         let mut bytes = Vec::with_capacity(capacity.saturating_add(self.protocol.len()));
         bytes.extend([OPEN, channel_type]);
@@ -144,8 +131,10 @@ mod tests {
     #[test]
     fn open_has_the_bytes_of_the_rfc() {
         let open = Open {
-            reliability: Reliability::Retransmissions(0x0102_0304),
-            unordered: true,
+            reliability: Reliability {
+                unordered: true,
+                limit: ReliabilityLimit::Retransmits(0x0102_0304),
+            },
             priority: 0x0506,
             label: b"ab".to_vec(),
             protocol: b"c".to_vec(),
@@ -160,19 +149,21 @@ mod tests {
     #[test]
     fn every_channel_type_has_its_meaning() {
         for (channel_type, expected) in [
-            (0x00, Some((Reliability::Reliable, false))),
-            (0x80, Some((Reliability::Reliable, true))),
-            (0x01, Some((Reliability::Retransmissions(7), false))),
-            (0x81, Some((Reliability::Retransmissions(7), true))),
-            (0x02, Some((Reliability::Lifetime(7), false))),
-            (0x82, Some((Reliability::Lifetime(7), true))),
+            (0x00, Some((ReliabilityLimit::Reliable, false))),
+            (0x80, Some((ReliabilityLimit::Reliable, true))),
+            (0x01, Some((ReliabilityLimit::Retransmits(7), false))),
+            (0x81, Some((ReliabilityLimit::Retransmits(7), true))),
+            (0x02, Some((ReliabilityLimit::Lifetime(7), false))),
+            (0x82, Some((ReliabilityLimit::Lifetime(7), true))),
             (0x03, None),
             (0x7f, None),
             (0xff, None),
         ] {
             let bytes = [3, channel_type, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0];
             let actual = match Message::decode(&bytes) {
-                Ok(Message::Open(open)) => Some((open.reliability, open.unordered)),
+                Ok(Message::Open(open)) => {
+                    Some((open.reliability.limit, open.reliability.unordered))
+                }
                 Ok(Message::Ack) => unreachable!(),
                 Err(_) => None,
             };

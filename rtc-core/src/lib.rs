@@ -5,9 +5,13 @@
 
 pub mod backend;
 pub mod candidate;
+pub mod channel;
+pub mod config;
 pub mod dcep;
+pub mod engine;
 pub mod error;
 pub mod ice_server;
+pub mod peer;
 pub mod runtime;
 pub mod sdp;
 pub mod state;

@@ -73,6 +73,11 @@ pub trait DtlsSession: Send {
     /// Keying material (RFC 5705) without a context, once connected.
     fn export_keying_material(&self, label: &str, length: usize) -> Result<Vec<u8>>;
 
+    /// Queues a fatal bad_certificate alert: the caller refuses the peer's certificate.
+    fn reject(&mut self, now: Instant) {
+        self.close(now);
+    }
+
     /// Queues close_notify for [`Self::poll_transmit`]. Idempotent.
     fn close(&mut self, now: Instant);
 }

@@ -30,6 +30,9 @@ pub trait Runtime: Send + Sync + Debug + 'static {
     /// Runs a closure that may block, for example a name look-up, on a thread of its own kind.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
 
+    /// Ends the runtime's threads; false when some were still busy at `deadline`.
+    fn shutdown(&self, deadline: Instant) -> bool;
+
     /// A timer that fires at `deadline`.
     fn timer(&self, deadline: Instant) -> Pin<Box<dyn Timer>>;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
 
@@ -16,7 +17,8 @@ use super::{Runtime, Task, Timer, UdpSocket, UdpTransmit};
 /// A multi-thread tokio runtime of our own, named `rtc-io`.
 #[derive(Debug)]
 pub struct TokioRuntime {
-    inner: Option<tokio::runtime::Runtime>,
+    handle: tokio::runtime::Handle,
+    owner: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
 impl TokioRuntime {
@@ -28,14 +30,10 @@ impl TokioRuntime {
             .enable_io()
             .enable_time()
             .build()
-            .map(|inner| Self { inner: Some(inner) })
-    }
-
-    fn handle(&self) -> &tokio::runtime::Handle {
-        match &self.inner {
-            Some(runtime) => runtime.handle(),
-            None => unreachable!("the runtime is taken only by drop"),
-        }
+            .map(|runtime| Self {
+                handle: runtime.handle().clone(),
+                owner: Mutex::new(Some(runtime)),
+            })
     }
 }
 
@@ -43,7 +41,7 @@ impl Drop for TokioRuntime {
     fn drop(&mut self) {
         // The last reference may go away on one of the runtime's own threads, where waiting for
         // its threads to end would never return.
-        if let Some(runtime) = self.inner.take() {
+        if let Some(runtime) = self.owner.lock().take() {
             runtime.shutdown_background();
         }
     }
@@ -51,21 +49,33 @@ impl Drop for TokioRuntime {
 
 impl Runtime for TokioRuntime {
     fn spawn(&self, task: Task) {
-        self.handle().spawn(task);
+        self.handle.spawn(task);
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
-        self.handle().spawn_blocking(work);
+        self.handle.spawn_blocking(work);
+    }
+
+    fn shutdown(&self, deadline: Instant) -> bool {
+        if let Some(runtime) = self.owner.lock().take() {
+            if tokio::runtime::Handle::try_current().is_ok() {
+                // On a thread of a runtime there is no waiting.
+                runtime.shutdown_background();
+                return false;
+            }
+            runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        Instant::now() < deadline
     }
 
     fn timer(&self, deadline: Instant) -> Pin<Box<dyn Timer>> {
-        let _context = self.handle().enter();
+        let _context = self.handle.enter();
         Box::pin(TokioTimer { sleep: Box::pin(tokio::time::sleep_until(deadline.into())) })
     }
 
     fn udp(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn UdpSocket>> {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        let _context = self.handle().enter();
+        let _context = self.handle.enter();
         Ok(Arc::new(TokioUdpSocket { io: tokio::net::UdpSocket::from_std(socket)?, state }))
     }
 }
@@ -125,10 +135,10 @@ impl UdpSocket for TokioUdpSocket {
     }
 
     fn max_send_segments(&self) -> usize {
-        self.state.max_gso_segments().into()
+        self.state.max_gso_segments()
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.state.gro_segments().into()
+        self.state.gro_segments()
     }
 }

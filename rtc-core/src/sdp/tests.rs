@@ -1,7 +1,6 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use super::*;
-use crate::ErrorKind;
 use crate::backend::ice::IceParameters;
 use crate::candidate::Candidate;
 

@@ -1,0 +1,52 @@
+//! What connections share: the runtime for I/O and the pool for callbacks.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::runtime::pool::Pool;
+use crate::runtime::{Runtime, TokioRuntime};
+
+/// The shared part of all connections that were made with it.
+#[derive(Debug)]
+pub struct Engine {
+    runtime: Arc<dyn Runtime>,
+    pool: Arc<Pool>,
+}
+
+impl Engine {
+    /// An engine on a tokio runtime of its own: two I/O threads, or as many as there are processors
+    /// up to eight. `callback_threads` is where the pool for callbacks begins; 0 is one for each
+    /// processor.
+    pub fn new(callback_threads: usize) -> Result<Arc<Self>> {
+        let processors = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
+        let threads = NonZeroUsize::new(processors.clamp(2, 8)).unwrap_or(NonZeroUsize::MIN);
+        let runtime = TokioRuntime::new(threads)
+            .map_err(|error| Error::failure("the I/O threads could not start").caused_by(error))?;
+        Ok(Self::with_runtime(Arc::new(runtime), callback_threads))
+    }
+
+    /// An engine on a runtime of the caller's.
+    pub fn with_runtime(runtime: Arc<dyn Runtime>, callback_threads: usize) -> Arc<Self> {
+        let pool = Arc::new(Pool::new());
+        pool.set_size(callback_threads);
+        Arc::new(Self { runtime, pool })
+    }
+
+    /// The runtime.
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
+    }
+
+    pub(crate) fn pool(&self) -> Arc<Pool> {
+        self.pool.clone()
+    }
+
+    /// Ends the threads of callbacks and I/O; false when some were still busy at `deadline`, in
+    /// which case they end by themselves.
+    pub fn shutdown(&self, deadline: Instant) -> bool {
+        let idle = self.pool.shutdown(deadline);
+        self.runtime.shutdown(deadline) && idle
+    }
+}

@@ -1,0 +1,485 @@
+//! The peer core's data channels: creation, DCEP, messages in and out, closing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rtc_sctp_engine::{SendError, SendOptions};
+
+use super::core::{PeerCore, StreamEntry};
+use crate::backend::dtls::DtlsRole;
+use crate::channel::{DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
+use crate::config::{DataChannelInit, ReliabilityLimit};
+use crate::dcep;
+use crate::error::{Error, Result};
+
+/// Highest stream a data channel may have (RFC 8831 §6.2: 65535 is reserved).
+pub(super) const MAX_STREAM: u16 = 65_534;
+
+impl PeerCore {
+    // Queries.
+
+    /// Highest stream that can be used.
+    pub(crate) fn max_stream(&self) -> u16 {
+        match self.sctp.as_ref().and_then(|sctp| sctp.negotiated_streams()) {
+            Some((inbound, outbound)) => inbound.min(outbound).saturating_sub(1).min(MAX_STREAM),
+            None => MAX_STREAM,
+        }
+    }
+
+    // Commands.
+
+    pub(crate) fn create_channel(
+        &mut self,
+        now: Instant,
+        label: Vec<u8>,
+        init: DataChannelInit,
+    ) -> Result<Arc<DataChannel>> {
+        self.require_alive("create a data channel")?;
+        for (what, name) in [("label", &label), ("protocol", &init.protocol)] {
+            if name.len() > dcep::MAX_TEXT {
+                return Err(Error::invalid(format!("{what} of {} bytes is too long", name.len())));
+            }
+        }
+        if let Some(stream) = init.stream {
+            if stream > self.max_stream() {
+                let max = self.max_stream();
+                return Err(Error::invalid(format!("stream {stream} is above {max}")));
+            }
+            if self.is_stream_taken(stream) {
+                return Err(Error::invalid(format!("stream {stream} is in use")));
+            }
+        } else if self.sctp_connected && self.free_stream().is_none() {
+            return Err(Error::failure("every stream of our parity is in use"));
+        }
+        let channel = DataChannel::new(
+            self.peer.clone(),
+            label,
+            init.protocol,
+            init.reliability,
+            init.negotiated,
+            init.stream,
+        );
+        self.wants_application = true;
+        self.unassigned.push(Arc::clone(&channel));
+        if self.sctp_connected {
+            self.open_waiting_channels(now);
+        }
+        Ok(channel)
+    }
+
+    /// Sends or queues a message.
+    pub(crate) fn send_message(
+        &mut self,
+        now: Instant,
+        channel: &Arc<DataChannel>,
+        message: Message,
+    ) -> Result<()> {
+        let limit = self.remote_max_message_size();
+        let mut state = channel.state.lock();
+        match state.phase {
+            Phase::Open | Phase::Opening => {}
+            Phase::Connecting => {
+                return Err(Error::failure("cannot send: the channel is not open"));
+            }
+            Phase::Closed => return Err(Error::failure("cannot send: the channel is closed")),
+        }
+        let size = message.data.len();
+        if size > limit {
+            return Err(Error::invalid(format!(
+                "cannot send a message of {size} bytes: the limit is {limit}"
+            )));
+        }
+        let Some(stream) = state.stream else {
+            return Err(Error::failure("cannot send: the channel has no stream"));
+        };
+        let (ppid, data) = to_wire(message);
+        let options = send_options(channel, state.confirmed);
+        if state.outgoing.is_empty() {
+            let Some(sctp) = &mut self.sctp else {
+                return Err(Error::failure("cannot send: there is no association"));
+            };
+            match sctp.send(now, stream, ppid, options, data.clone()) {
+                Ok(()) => return Ok(()),
+                Err(SendError::BufferFull) => {}
+                Err(error) => return Err(Error::failure("message not sent").caused_by(error)),
+            }
+            self.waiting.push_back(stream);
+        }
+        state.buffered += size;
+        state.outgoing.push_back((ppid, data));
+        Ok(())
+    }
+
+    /// Begins to close a channel; false when it was closed already.
+    pub(crate) fn close_channel(&mut self, now: Instant, channel: &Arc<DataChannel>) -> bool {
+        if !channel.mark_closed() {
+            return false;
+        }
+        self.unassigned.retain(|other| !Arc::ptr_eq(other, channel));
+        let stream = channel.state.lock().stream;
+        if let Some(stream) = stream
+            && self.streams.get(&stream).is_some_and(|e| Arc::ptr_eq(&e.channel, channel))
+        {
+            self.reset_if_flushed(now, stream);
+        }
+        true
+    }
+
+    /// The application took messages of a stream that was throttled.
+    pub(crate) fn resume_stream(&mut self, now: Instant, stream: u16) {
+        self.read_stream(now, stream);
+        self.handle_sctp_events(now);
+    }
+
+    // Opening.
+
+    fn is_stream_taken(&self, stream: u16) -> bool {
+        self.streams.contains_key(&stream)
+            || self.unassigned.iter().any(|channel| channel.stream() == Some(stream))
+    }
+
+    /// The lowest free stream of our parity: even for the DTLS client (RFC 8832 §6).
+    fn free_stream(&self) -> Option<u16> {
+        let first = match self.dtls_role {
+            Some(DtlsRole::Client) => 0,
+            _ => 1,
+        };
+        (first..=self.max_stream()).step_by(2).find(|stream| !self.is_stream_taken(*stream))
+    }
+
+    pub(super) fn open_waiting_channels(&mut self, now: Instant) {
+        // Those with a stream of the user's choice come first, so that no other takes it.
+        let (chosen, free): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.unassigned).into_iter().partition(|c| c.stream().is_some());
+        self.unassigned.clone_from(&chosen);
+        let mut refused = Vec::new();
+        for channel in chosen {
+            self.unassigned.retain(|other| !Arc::ptr_eq(other, &channel));
+            match channel.stream().filter(|stream| *stream <= self.max_stream()) {
+                Some(stream) => self.open_channel(now, channel, stream),
+                None => refused.push((channel, "the peer does not offer so high a stream")),
+            }
+        }
+        for channel in free {
+            match self.free_stream() {
+                Some(stream) => self.open_channel(now, channel, stream),
+                None => refused.push((channel, "every stream of our parity is in use")),
+            }
+        }
+        for (channel, reason) in refused {
+            channel.add_error(reason.to_owned());
+            self.announce_closed(&channel);
+        }
+    }
+
+    fn open_channel(&mut self, now: Instant, channel: Arc<DataChannel>, stream: u16) {
+        channel.state.lock().stream = Some(stream);
+        self.streams.insert(stream, StreamEntry::new(Arc::clone(&channel)));
+        if channel.negotiated {
+            channel.state.lock().confirmed = true;
+            channel.mark_open();
+            self.ring(&channel);
+            // Messages may have come before the channel was made.
+            self.read_stream(now, stream);
+        } else {
+            channel.state.lock().phase = Phase::Opening;
+            let open = dcep::Message::Open(dcep::Open {
+                reliability: channel.reliability,
+                priority: 0,
+                label: channel.label().to_vec(),
+                protocol: channel.protocol().to_vec(),
+            });
+            self.send_control(now, stream, &open);
+        }
+    }
+
+    fn send_control(&mut self, now: Instant, stream: u16, message: &dcep::Message) {
+        // Labels and protocols were checked when the channel was made.
+        let (Some(sctp), Ok(data)) = (&mut self.sctp, message.encode()) else { return };
+        let options = SendOptions::default();
+        let data = Bytes::from(data);
+        match sctp.send(now, stream, ppid::CONTROL, options, data.clone()) {
+            Ok(()) => {}
+            Err(SendError::BufferFull) => {
+                let Some(entry) = self.streams.get(&stream) else { return };
+                entry.channel.state.lock().outgoing.push_front((ppid::CONTROL, data));
+                if !self.waiting.contains(&stream) {
+                    self.waiting.push_back(stream);
+                }
+            }
+            Err(error) => log::warn!("DCEP message on stream {stream} not sent: {error}"),
+        }
+    }
+
+    // Receiving.
+
+    /// Moves complete messages from SCTP into the channel, as far as it has room.
+    pub(super) fn read_stream(&mut self, now: Instant, stream: u16) {
+        loop {
+            if let Some(entry) = self.streams.get(&stream)
+                && !entry.channel.has_room()
+            {
+                return;
+            }
+            let Some(message) = self.sctp.as_mut().and_then(|sctp| sctp.read(stream)) else {
+                break;
+            };
+            self.handle_message(now, message);
+        }
+        self.finish_reset_by_peer(now, stream);
+    }
+
+    /// Moves everything that SCTP still holds into the channels, because it goes away.
+    pub(super) fn drain_received(&mut self, now: Instant) {
+        let streams: Vec<u16> = self.streams.keys().copied().collect();
+        for stream in streams {
+            while let Some(message) = self.sctp.as_mut().and_then(|sctp| sctp.read(stream)) {
+                self.handle_message(now, message);
+            }
+        }
+    }
+
+    fn handle_message(&mut self, now: Instant, message: rtc_sctp_engine::Message) {
+        let stream = message.stream;
+        if message.ppid == ppid::CONTROL {
+            return self.handle_control(now, stream, &message.data);
+        }
+        let Some(entry) = self.streams.get(&stream) else {
+            // RFC 8832 §6 leaves data without a channel undefined; as upstream, refuse the stream.
+            if let Some(sctp) = &mut self.sctp {
+                sctp.reset_stream(now, stream);
+            }
+            return;
+        };
+        let channel = Arc::clone(&entry.channel);
+        if message.truncated {
+            channel.add_error("a message was larger than the maximum announced".to_owned());
+            self.announce_closed(&channel);
+            self.reset_if_flushed(now, stream);
+            return;
+        }
+        let limit = self.config.max_message_size;
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        match join_partial(&mut entry.partial, message.ppid, message.data, limit) {
+            Payload::Complete(message) if !channel.is_closed() => {
+                channel.push_received(message);
+                self.ring(&channel);
+            }
+            Payload::Complete(_) | Payload::Partial => {}
+            Payload::Unknown => self.dropped_datagrams += 1,
+        }
+    }
+
+    fn handle_control(&mut self, now: Instant, stream: u16, data: &[u8]) {
+        match dcep::Message::decode(data) {
+            Ok(dcep::Message::Open(open)) => self.handle_open(now, stream, open),
+            Ok(dcep::Message::Ack) => {
+                let Some(entry) = self.streams.get(&stream) else { return };
+                let channel = Arc::clone(&entry.channel);
+                channel.state.lock().confirmed = true;
+                if channel.mark_open() {
+                    self.ring(&channel);
+                }
+            }
+            Err(error) => {
+                log::warn!("DCEP message on stream {stream} ignored: {error}");
+                self.dropped_datagrams += 1;
+            }
+        }
+    }
+
+    fn handle_open(&mut self, now: Instant, stream: u16, open: dcep::Open) {
+        let ours = match self.dtls_role {
+            Some(DtlsRole::Client) => 0,
+            _ => 1,
+        };
+        if stream % 2 == ours || stream > self.max_stream() {
+            log::warn!("data channel refused: stream {stream} is not the peer's to open");
+            if let Some(sctp) = &mut self.sctp {
+                sctp.reset_stream(now, stream);
+            }
+            return;
+        }
+        if let Some(entry) = self.streams.remove(&stream) {
+            log::warn!("the peer opened stream {stream}, which is in use");
+            self.announce_closed(&entry.channel);
+        }
+        let channel = DataChannel::new(
+            self.peer.clone(),
+            open.label,
+            open.protocol,
+            open.reliability,
+            false,
+            Some(stream),
+        );
+        channel.state.lock().confirmed = true;
+        self.streams.insert(stream, StreamEntry::new(Arc::clone(&channel)));
+        self.send_control(now, stream, &dcep::Message::Ack);
+        channel.add_news(news::INCOMING);
+        channel.mark_open();
+        self.ring(&channel);
+    }
+
+    // Sending.
+
+    /// Gives SCTP what waits in the channels, one message of each in turn.
+    pub(super) fn refill(&mut self, now: Instant) {
+        for _ in 0..usize::MAX {
+            let Some(&stream) = self.waiting.front() else { return };
+            let (Some(entry), Some(sctp)) = (self.streams.get(&stream), &mut self.sctp) else {
+                self.waiting.pop_front();
+                continue;
+            };
+            let channel = Arc::clone(&entry.channel);
+            let mut state = channel.state.lock();
+            let Some((id, data)) = state.outgoing.front().cloned() else {
+                drop(state);
+                self.waiting.pop_front();
+                continue;
+            };
+            let options = match id {
+                ppid::CONTROL => SendOptions::default(),
+                _ => send_options(&channel, state.confirmed),
+            };
+            let size = user_size(id, &data);
+            match sctp.send(now, stream, id, options, data) {
+                Ok(()) => {}
+                Err(SendError::BufferFull) => return,
+                Err(error) => log::warn!("message on stream {stream} lost: {error}"),
+            }
+            state.outgoing.pop_front();
+            let more = !state.outgoing.is_empty();
+            let low = channel.sub_buffered(&mut state, size);
+            let closed = state.phase == Phase::Closed;
+            drop(state);
+            self.waiting.pop_front();
+            if more {
+                self.waiting.push_back(stream);
+            } else if closed {
+                self.reset_if_flushed(now, stream);
+            }
+            if low {
+                self.ring(&channel);
+            }
+        }
+    }
+
+    // Closing.
+
+    fn announce_closed(&mut self, channel: &Arc<DataChannel>) {
+        if channel.mark_closed() {
+            channel.add_news(news::CLOSED);
+        }
+        self.ring(channel);
+    }
+
+    /// Resets our direction of a closed channel's stream once nothing waits for it.
+    fn reset_if_flushed(&mut self, now: Instant, stream: u16) {
+        let (Some(entry), Some(sctp)) = (self.streams.get_mut(&stream), &mut self.sctp) else {
+            return;
+        };
+        if entry.resetting || !entry.channel.state.lock().outgoing.is_empty() {
+            return;
+        }
+        entry.resetting = true;
+        sctp.reset_stream(now, stream);
+    }
+
+    pub(super) fn handle_reset_by_peer(&mut self, now: Instant, stream: u16) {
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        entry.reset_by_peer = true;
+        self.read_stream(now, stream);
+    }
+
+    /// Closes the channel of a stream that the peer has reset, once everything was read.
+    fn finish_reset_by_peer(&mut self, now: Instant, stream: u16) {
+        let Some(entry) = self.streams.get(&stream) else { return };
+        if !entry.reset_by_peer {
+            return;
+        }
+        let channel = Arc::clone(&entry.channel);
+        if !channel.is_closed() {
+            // What waits to be sent has no reader any more.
+            let mut state = channel.state.lock();
+            state.outgoing.clear();
+            state.buffered = 0;
+            drop(state);
+            self.announce_closed(&channel);
+        }
+        self.reset_if_flushed(now, stream);
+        self.release_stream(stream);
+    }
+
+    pub(super) fn handle_reset_done(&mut self, stream: u16) {
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            entry.reset_done = true;
+        }
+        self.release_stream(stream);
+    }
+
+    /// A stream can be used again once both directions are reset (RFC 8831 §6.7).
+    fn release_stream(&mut self, stream: u16) {
+        if self.streams.get(&stream).is_some_and(|e| e.reset_done && e.reset_by_peer) {
+            self.streams.remove(&stream);
+        }
+    }
+}
+
+fn send_options(channel: &DataChannel, confirmed: bool) -> SendOptions {
+    if !confirmed {
+        return SendOptions::default();
+    }
+    let reliability = channel.reliability;
+    let mut options = SendOptions { unordered: reliability.unordered, ..Default::default() };
+    match reliability.limit {
+        ReliabilityLimit::Reliable => {}
+        ReliabilityLimit::Lifetime(milliseconds) => {
+            options.lifetime = Some(Duration::from_millis(milliseconds.into()));
+        }
+        ReliabilityLimit::Retransmits(count) => options.max_retransmits = Some(count),
+    }
+    options
+}
+
+/// How many bytes the user sees in what goes over the wire.
+fn user_size(id: u32, data: &Bytes) -> usize {
+    match id {
+        ppid::STRING | ppid::BINARY => data.len(),
+        _ => 0,
+    }
+}
+
+/// What a payload turned out to be.
+enum Payload {
+    Complete(Message),
+    Partial,
+    Unknown,
+}
+
+/// Puts together messages that came in parts under the deprecated identifiers (RFC 8831 §6.6);
+/// what exceeds `limit` bytes is dropped.
+fn join_partial(partial: &mut Vec<u8>, id: u32, data: Vec<u8>, limit: usize) -> Payload {
+    let kind = match id {
+        ppid::STRING_PARTIAL | ppid::BINARY_PARTIAL => {
+            let room = limit.saturating_sub(partial.len()).min(data.len());
+            partial.extend_from_slice(data.get(..room).unwrap_or_default());
+            return Payload::Partial;
+        }
+        ppid::STRING_EMPTY => return Payload::Complete(Message::text("")),
+        ppid::BINARY_EMPTY => return Payload::Complete(Message::binary(Bytes::new())),
+        ppid::STRING => MessageKind::Text,
+        ppid::BINARY => MessageKind::Binary,
+        _ => return Payload::Unknown,
+    };
+    let mut whole = std::mem::take(partial);
+    let data = match whole.is_empty() {
+        true => data,
+        false => {
+            let room = limit.saturating_sub(whole.len()).min(data.len());
+            whole.extend_from_slice(data.get(..room).unwrap_or_default());
+            whole
+        }
+    };
+    Payload::Complete(Message { kind, data: data.into() })
+}

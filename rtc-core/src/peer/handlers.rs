@@ -1,0 +1,167 @@
+//! The callbacks of a peer connection.
+
+use std::sync::Arc;
+
+use super::Peer;
+use super::events::PeerEvent;
+use crate::channel::DataChannel;
+use crate::runtime::gate::Slot;
+use crate::sdp::DescriptionKind;
+use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
+
+const LOCAL_DESCRIPTION: Slot = Slot(0);
+const LOCAL_CANDIDATE: Slot = Slot(1);
+const CONNECTION: Slot = Slot(2);
+const ICE: Slot = Slot(3);
+const GATHERING: Slot = Slot(4);
+const SIGNALING: Slot = Slot(5);
+const DATA_CHANNEL: Slot = Slot(6);
+
+/// A callback for a local description: its text and kind.
+pub type DescriptionHandler = Arc<dyn Fn(&Arc<Peer>, &str, DescriptionKind) + Send + Sync>;
+/// A callback for a local candidate: its text and mid.
+pub type CandidateHandler = Arc<dyn Fn(&Arc<Peer>, &str, &str) + Send + Sync>;
+/// A callback for a state.
+pub type StateHandler<S> = Arc<dyn Fn(&Arc<Peer>, S) + Send + Sync>;
+/// A callback for a data channel that the peer created.
+pub type ChannelHandler = Arc<dyn Fn(&Arc<Peer>, Arc<DataChannel>) + Send + Sync>;
+
+#[derive(Default)]
+pub(super) struct Handlers {
+    local_description: Option<DescriptionHandler>,
+    local_candidate: Option<CandidateHandler>,
+    connection: Option<StateHandler<ConnectionState>>,
+    ice: Option<StateHandler<IceState>>,
+    gathering: Option<StateHandler<GatheringState>>,
+    signaling: Option<StateHandler<SignalingState>>,
+    data_channel: Option<ChannelHandler>,
+    /// Channels that arrived while nobody listened.
+    unannounced: Vec<Arc<DataChannel>>,
+}
+
+/// Defines the setter of one handler: it replaces the handler, then waits until no other thread is
+/// inside the old one.
+macro_rules! setter {
+    ($(#[$doc:meta])* $name:ident, $field:ident, $slot:expr, $handler:ty) => {
+        $(#[$doc])*
+        pub fn $name(&self, handler: Option<$handler>) {
+            let old = std::mem::replace(&mut self.handlers.lock().$field, handler);
+            self.gate.wait_idle($slot);
+            drop(old);
+        }
+    };
+}
+
+impl Peer {
+    setter!(
+        /// Sets or clears the callback for local descriptions.
+        on_local_description, local_description, LOCAL_DESCRIPTION, DescriptionHandler
+    );
+    setter!(
+        /// Sets or clears the callback for local candidates.
+        on_local_candidate, local_candidate, LOCAL_CANDIDATE, CandidateHandler
+    );
+    setter!(
+        /// Sets or clears the callback for the connection's state.
+        on_connection_state, connection, CONNECTION, StateHandler<ConnectionState>
+    );
+    setter!(
+        /// Sets or clears the callback for the ICE state.
+        on_ice_state, ice, ICE, StateHandler<IceState>
+    );
+    setter!(
+        /// Sets or clears the callback for the gathering state.
+        on_gathering_state, gathering, GATHERING, StateHandler<GatheringState>
+    );
+    setter!(
+        /// Sets or clears the callback for the signaling state.
+        on_signaling_state, signaling, SIGNALING, StateHandler<SignalingState>
+    );
+
+    /// Sets or clears the callback for data channels that the peer creates. Channels that arrived
+    /// earlier are delivered soon after.
+    pub fn on_data_channel(&self, handler: Option<ChannelHandler>) {
+        let (old, waiting) = {
+            let mut handlers = self.handlers.lock();
+            let waiting = match handler.is_some() {
+                true => std::mem::take(&mut handlers.unannounced),
+                false => Vec::new(),
+            };
+            (std::mem::replace(&mut handlers.data_channel, handler), waiting)
+        };
+        self.gate.wait_idle(DATA_CHANNEL);
+        drop(old);
+        for channel in waiting {
+            channel.add_news(crate::channel::news::INCOMING);
+            self.data.ring(channel);
+        }
+    }
+
+    /// Hands a channel of the peer's to the application, or keeps it until somebody listens.
+    pub(crate) fn announce_channel(self: &Arc<Self>, channel: &Arc<DataChannel>) {
+        let Some(_pass) = self.gate.enter(DATA_CHANNEL) else { return };
+        let handler = {
+            let mut handlers = self.handlers.lock();
+            if handlers.data_channel.is_none() {
+                handlers.unannounced.push(channel.clone());
+            }
+            handlers.data_channel.clone()
+        };
+        if let Some(handler) = handler {
+            handler(self, channel.clone());
+        }
+    }
+
+    /// Runs the handler of an event.
+    pub(super) fn deliver(self: &Arc<Self>, event: PeerEvent) {
+        let Some(_pass) = self.gate.enter(slot_of(&event)) else { return };
+        // The handler is cloned out so that it runs without the lock.
+        match event {
+            PeerEvent::LocalDescription(sdp, kind) => {
+                let handler = self.handlers.lock().local_description.clone();
+                if let Some(handler) = handler {
+                    handler(self, &sdp, kind);
+                }
+            }
+            PeerEvent::LocalCandidate(text, mid) => {
+                let handler = self.handlers.lock().local_candidate.clone();
+                if let Some(handler) = handler {
+                    handler(self, &text, &mid);
+                }
+            }
+            PeerEvent::Connection(state) => {
+                let handler = self.handlers.lock().connection.clone();
+                call(self, handler, state);
+            }
+            PeerEvent::Ice(state) => {
+                let handler = self.handlers.lock().ice.clone();
+                call(self, handler, state);
+            }
+            PeerEvent::Gathering(state) => {
+                let handler = self.handlers.lock().gathering.clone();
+                call(self, handler, state);
+            }
+            PeerEvent::Signaling(state) => {
+                let handler = self.handlers.lock().signaling.clone();
+                call(self, handler, state);
+            }
+        }
+    }
+}
+
+fn call<S>(peer: &Arc<Peer>, handler: Option<StateHandler<S>>, state: S) {
+    if let Some(handler) = handler {
+        handler(peer, state);
+    }
+}
+
+fn slot_of(event: &PeerEvent) -> Slot {
+    match event {
+        PeerEvent::LocalDescription(..) => LOCAL_DESCRIPTION,
+        PeerEvent::LocalCandidate(..) => LOCAL_CANDIDATE,
+        PeerEvent::Connection(_) => CONNECTION,
+        PeerEvent::Ice(_) => ICE,
+        PeerEvent::Gathering(_) => GATHERING,
+        PeerEvent::Signaling(_) => SIGNALING,
+    }
+}

@@ -1,0 +1,360 @@
+//! A peer connection: the sans-IO core behind one lock, and the shell that carries out what it
+//! wants.
+//!
+//! Locks, outermost first: `negotiation` (one description at a time), `core`, a channel's state.
+//! User code, backends and system calls are never entered with `core` held.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+
+use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
+use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport};
+use crate::candidate::{Candidate, is_end_of_candidates};
+use crate::channel::{DataChannel, Message};
+use crate::config::{Configuration, DataChannelInit};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::runtime::gate::Gate;
+use crate::runtime::lane::Lane;
+use crate::sdp::{Description, DescriptionKind};
+use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
+
+mod authentication;
+mod channels;
+mod core;
+mod driver;
+mod events;
+mod handlers;
+mod negotiation;
+mod transport;
+
+use self::core::PeerCore;
+use driver::PeerSink;
+pub use events::PeerEvent;
+use handlers::Handlers;
+pub use handlers::{CandidateHandler, ChannelHandler, DescriptionHandler, StateHandler};
+
+/// The backends of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Backends {
+    /// Finds the path.
+    pub ice: &'static dyn IceBackend,
+    /// Protects it.
+    pub dtls: &'static dyn DtlsBackend,
+}
+
+/// One peer connection.
+pub struct Peer {
+    me: Weak<Peer>,
+    engine: Arc<Engine>,
+    backends: Backends,
+    config: Arc<Configuration>,
+    certificate: OnceLock<Result<Certificate, String>>,
+    negotiation: Mutex<()>,
+    core: Mutex<PeerCore>,
+    ice: OnceLock<Arc<dyn IceTransport>>,
+    driver: Mutex<driver::DriverState>,
+    signalling: Arc<Lane>,
+    data: Arc<Lane>,
+    handlers: Mutex<Handlers>,
+    gate: Gate,
+}
+
+impl Peer {
+    /// Makes a connection. Nothing is opened or sent before a description is set.
+    pub fn new(
+        engine: Arc<Engine>,
+        backends: Backends,
+        config: Configuration,
+        seed: [u8; 32],
+    ) -> Result<Arc<Self>> {
+        config.validate()?;
+        let config = Arc::new(config);
+        let peer = Arc::new_cyclic(|me: &Weak<Peer>| Self {
+            me: me.clone(),
+            backends,
+            certificate: OnceLock::new(),
+            negotiation: Mutex::new(()),
+            core: Mutex::new(PeerCore::new(me.clone(), config.clone(), backends.dtls, seed)),
+            ice: OnceLock::new(),
+            driver: Mutex::default(),
+            signalling: Lane::new(engine.pool()),
+            data: Lane::new(engine.pool()),
+            handlers: Mutex::default(),
+            gate: Gate::new(),
+            config,
+            engine,
+        });
+        // RSA keys take long to make: begin now, without keeping the caller waiting.
+        if peer.config.certificate == CertificateKind::Rsa {
+            let peer = peer.clone();
+            peer.engine.runtime().clone().spawn_blocking(Box::new(move || {
+                // A failure is kept, and reported to whoever needs the certificate.
+                let _ = peer.certificate();
+            }));
+        }
+        Ok(peer)
+    }
+
+    // Queries.
+
+    /// The state of the connection.
+    pub fn connection_state(&self) -> ConnectionState {
+        self.core.lock().connection()
+    }
+
+    /// The state of ICE.
+    pub fn ice_state(&self) -> IceState {
+        self.core.lock().ice_state()
+    }
+
+    /// The state of candidate gathering.
+    pub fn gathering_state(&self) -> GatheringState {
+        self.core.lock().gathering_state()
+    }
+
+    /// The state of the offer/answer exchange.
+    pub fn signaling_state(&self) -> SignalingState {
+        self.core.lock().signaling_state()
+    }
+
+    /// The local description in force or pending, with the candidates gathered so far.
+    pub fn local_description(&self) -> Option<Description> {
+        self.core.lock().local_description().cloned()
+    }
+
+    /// The remote description in force or pending, with the candidates added so far.
+    pub fn remote_description(&self) -> Option<Description> {
+        self.core.lock().remote_description().cloned()
+    }
+
+    /// Candidates of the pair in use: local, remote.
+    pub fn selected_candidate_pair(&self) -> Option<(Candidate, Candidate)> {
+        if self.core.lock().is_closed() {
+            return None;
+        }
+        self.ice.get()?.selected_pair()
+    }
+
+    /// True when something was added that the peer has not been told of.
+    pub fn is_negotiation_needed(&self) -> bool {
+        self.core.lock().is_negotiation_needed()
+    }
+
+    /// Highest stream a data channel can have here.
+    pub fn max_data_channel_stream(&self) -> u16 {
+        self.core.lock().max_stream()
+    }
+
+    /// Largest message that can be sent, in bytes.
+    pub fn remote_max_message_size(&self) -> usize {
+        self.core.lock().remote_max_message_size()
+    }
+
+    /// The backends in use.
+    pub fn backends(&self) -> Backends {
+        self.backends
+    }
+
+    // Negotiation.
+
+    /// Makes and sets the local description; `Unspec` makes an answer to a pending remote offer
+    /// and otherwise an offer.
+    pub fn set_local_description(&self, kind: DescriptionKind) -> Result<()> {
+        let _turn = self.negotiation.lock();
+        self.set_local(kind)?;
+        self.negotiate_if_needed()?;
+        self.gather_if_wanted()
+    }
+
+    /// Sets the remote description. With automatic negotiation an offer is answered at once.
+    pub fn set_remote_description(&self, sdp: &str, kind: DescriptionKind) -> Result<()> {
+        let description = match kind {
+            // What stands in a rolled-back description does not matter.
+            DescriptionKind::Rollback => Description { kind, ..Description::default() },
+            _ => Description::parse(sdp, kind)?,
+        };
+        let _turn = self.negotiation.lock();
+        if kind != DescriptionKind::Rollback {
+            description.validate_remote()?;
+            self.open_ice(match description.ice_lite {
+                true => IceRole::Controlling,
+                false => IceRole::Controlled,
+            })?;
+        }
+        let offered = self.with_core(|core, now| core.set_remote_description(now, description))?;
+        if offered && !self.config.disable_auto_negotiation {
+            self.set_local(DescriptionKind::Answer)?;
+            self.gather_if_wanted()?;
+        }
+        self.negotiate_if_needed()
+    }
+
+    /// Adds a candidate of the peer. An empty text, or `end-of-candidates`, says that there are no
+    /// more.
+    pub fn add_remote_candidate(&self, text: &str) -> Result<()> {
+        if is_end_of_candidates(text) {
+            return self.with_core(|core, _| core.end_of_remote_candidates());
+        }
+        let candidate = Candidate::parse(text)?;
+        self.with_core(|core, _| core.add_remote_candidate(candidate))
+    }
+
+    /// The offer that [`Self::set_local_description`] would set.
+    pub fn create_offer(&self) -> Result<Description> {
+        self.create_description(DescriptionKind::Offer)
+    }
+
+    /// The answer that [`Self::set_local_description`] would set.
+    pub fn create_answer(&self) -> Result<Description> {
+        self.create_description(DescriptionKind::Answer)
+    }
+
+    fn create_description(&self, kind: DescriptionKind) -> Result<Description> {
+        let _turn = self.negotiation.lock();
+        self.core.lock().require_alive("create a description")?;
+        self.open_ice(IceRole::Controlling)?;
+        self.core.lock().compose(kind)
+    }
+
+    fn set_local(&self, kind: DescriptionKind) -> Result<()> {
+        self.core.lock().require_alive("set a local description")?;
+        self.open_ice(match self.core.lock().remote_description() {
+            Some(_) => IceRole::Controlled,
+            None => IceRole::Controlling,
+        })?;
+        self.with_core(|core, now| core.set_local_description(now, kind))
+    }
+
+    fn negotiate_if_needed(&self) -> Result<()> {
+        let wanted = {
+            let core = self.core.lock();
+            !self.config.disable_auto_negotiation
+                && core.is_stable()
+                && core.is_negotiation_needed()
+                && !core.is_ending()
+        };
+        if !wanted {
+            return Ok(());
+        }
+        self.set_local(DescriptionKind::Offer)?;
+        self.gather_if_wanted()
+    }
+
+    /// Opens the ICE transport, which supplies our credentials, unless that is done.
+    fn open_ice(&self, role: IceRole) -> Result<()> {
+        if self.ice.get().is_some() {
+            return Ok(());
+        }
+        let certificate = self.certificate()?;
+        let config = IceConfig {
+            role,
+            servers: self.config.ice_servers.clone(),
+            proxy: self.config.proxy_server.clone(),
+            bind_address: self.config.bind_address.clone(),
+            port_range: self.config.port_range,
+            relay_only: self.config.relay_only,
+            tcp: self.config.ice_tcp,
+            udp_mux: self.config.ice_udp_mux,
+            mtu: self.config.mtu,
+        };
+        let sink = Arc::new(PeerSink::new(self.me.clone()));
+        let host = IceHost { sink, runtime: self.engine.runtime().clone() };
+        let transport = self.backends.ice.open(config, host)?;
+        self.core.lock().set_identity(transport.local_parameters(), certificate);
+        if self.ice.set(transport).is_ok() {
+            self.start_driver();
+        }
+        Ok(())
+    }
+
+    fn gather_if_wanted(&self) -> Result<()> {
+        let Some(ice) = self.ice.get() else { return Ok(()) };
+        let wanted = self.with_core(|core, _| {
+            let wanted = core.is_gathering_wanted();
+            if wanted {
+                core.begin_gathering();
+            }
+            wanted
+        });
+        match wanted {
+            true => ice.gather(),
+            false => Ok(()),
+        }
+    }
+
+    /// Our certificate; made on first use, which may take a second for RSA.
+    fn certificate(&self) -> Result<Certificate> {
+        let made = self.certificate.get_or_init(|| {
+            let kind = self.config.certificate;
+            self.backends.dtls.generate_certificate(kind).map_err(|error| error.to_string())
+        });
+        made.clone().map_err(|reason| Error::failure(format!("no certificate: {reason}")))
+    }
+
+    // Data channels.
+
+    /// Creates a data channel; with automatic negotiation the first one makes an offer.
+    pub fn create_data_channel(
+        &self,
+        label: impl Into<Vec<u8>>,
+        init: DataChannelInit,
+    ) -> Result<Arc<DataChannel>> {
+        let label = label.into();
+        let channel = self.with_core(|core, now| core.create_channel(now, label, init))?;
+        if !self.config.disable_auto_negotiation {
+            let _turn = self.negotiation.lock();
+            if let Err(error) = self.negotiate_if_needed() {
+                channel.close();
+                return Err(error);
+            }
+        }
+        Ok(channel)
+    }
+
+    pub(crate) fn send_message(&self, channel: &Arc<DataChannel>, message: Message) -> Result<()> {
+        self.with_core(|core, now| core.send_message(now, channel, message))
+    }
+
+    pub(crate) fn close_channel(&self, channel: &Arc<DataChannel>) -> bool {
+        self.with_core(|core, now| core.close_channel(now, channel))
+    }
+
+    pub(crate) fn resume_stream(&self, stream: u16) {
+        self.with_core(|core, now| core.resume_stream(now, stream));
+    }
+
+    // The end.
+
+    /// Closes the connection: queued messages are sent first, then the peer is told. Returns at
+    /// once; the state becomes closed when that is done. Idempotent.
+    pub fn close(&self) {
+        self.with_core(|core, now| core.close(now));
+    }
+
+    /// Closes the connection, waits for callbacks that run on other threads, and lets none of the
+    /// connection's own begin afterwards. What is queued still goes out in the background.
+    pub fn delete(&self) {
+        self.close();
+        self.gate.close();
+        let channels = self.core.lock().channels();
+        for channel in channels {
+            channel.wait_idle();
+        }
+        let handlers = std::mem::take(&mut *self.handlers.lock());
+        drop(handlers);
+    }
+
+    /// Ends the connection at once, without flushing.
+    pub fn abort(&self) {
+        self.with_core(|core, now| core.abort(now));
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("state", &self.connection_state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,444 @@
+//! The peer core's transport: ICE events in, DTLS, SCTP packets in and out, timers.
+
+use std::time::{Duration, Instant};
+
+use rtc_sctp_engine::{Association, Event};
+
+use super::authentication::fingerprint_matches;
+use super::core::{Closing, PeerCore};
+use super::events::PeerEvent;
+use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole};
+use crate::backend::ice::IceEvent;
+use crate::config::CongestionControl;
+use crate::state::{ConnectionState, GatheringState, IceState};
+
+/// Bytes around an SCTP packet that are not its own: IPv6 header, UDP header, and the DTLS record
+/// at its largest.
+const IP_UDP_OVERHEAD: usize = 48;
+const DTLS_OVERHEAD: usize = 48;
+
+/// How long a DTLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many datagrams are kept before DTLS starts, and packets before the peer is authenticated.
+const MAX_EARLY: usize = 64;
+
+/// How long a closing connection waits for its peer.
+pub(super) const LINGER: Duration = Duration::from_secs(10);
+
+/// Datagrams to send, back to back, with the length of each.
+pub(crate) struct TransmitBuffer {
+    bytes: Box<[u8]>,
+    end: usize,
+    lengths: Vec<usize>,
+}
+
+impl Default for TransmitBuffer {
+    fn default() -> Self {
+        Self { bytes: vec![0; Self::CAPACITY].into(), end: 0, lengths: Vec::new() }
+    }
+}
+
+impl TransmitBuffer {
+    /// As much as one UDP send can carry (RFC 768), so a batch never needs more.
+    const CAPACITY: usize = 65_507;
+    /// What Linux takes in one segmented send.
+    const MAX_SEGMENTS: usize = 64;
+
+    fn clear(&mut self) {
+        self.end = 0;
+        self.lengths.clear();
+    }
+
+    /// Room for one more datagram of up to `size` bytes.
+    fn room(&mut self, size: usize) -> Option<&mut [u8]> {
+        if self.lengths.len() == Self::MAX_SEGMENTS {
+            return None;
+        }
+        self.bytes.get_mut(self.end..self.end + size)
+    }
+
+    /// Keeps what was written into the first `length` bytes of the room.
+    fn push(&mut self, length: usize) {
+        self.end += length;
+        self.lengths.push(length);
+    }
+
+    /// Runs of datagrams of equal size, of which the last may be shorter: what one send takes. Each
+    /// comes with the size of all datagrams but its last.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = (&[u8], usize)> {
+        let mut lengths = self.lengths.iter().copied().peekable();
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let segment = lengths.next()?;
+            let mut end = start + segment;
+            let mut last = segment;
+            while last == segment
+                && let Some(length) = lengths.next_if(|l| *l <= segment)
+            {
+                end += length;
+                last = length;
+            }
+            let batch = self.bytes.get(start..end)?;
+            start = end;
+            Some((batch, segment))
+        })
+    }
+}
+
+impl PeerCore {
+    // ICE.
+
+    pub(crate) fn handle_ice_event(&mut self, now: Instant, event: IceEvent) {
+        if self.is_closed() {
+            return;
+        }
+        match event {
+            IceEvent::State(state) => self.handle_ice_state(now, state),
+            IceEvent::Candidate(candidate) => {
+                let Some(local) = &mut self.local else { return };
+                let text = candidate.to_string();
+                let mid = local.bundle_mid().unwrap_or("0").to_owned();
+                if let Err(error) = local.add_candidate(candidate) {
+                    log::warn!("a local candidate was left out: {error}");
+                    return;
+                }
+                self.emit(PeerEvent::LocalCandidate(text, mid));
+            }
+            IceEvent::GatheringDone => {
+                if let Some(local) = &mut self.local {
+                    local.end_of_candidates = true;
+                }
+                self.set_gathering(GatheringState::Complete);
+            }
+            IceEvent::SelectedPair | IceEvent::Writable => {}
+        }
+    }
+
+    fn handle_ice_state(&mut self, now: Instant, state: IceState) {
+        self.set_ice(state);
+        match state {
+            IceState::Checking => {
+                if self.connection == ConnectionState::New {
+                    self.set_connection(ConnectionState::Connecting);
+                }
+            }
+            IceState::Connected | IceState::Completed => {
+                self.ice_connected = true;
+                self.start_dtls(now);
+            }
+            IceState::Failed => self.fail(now, "ICE found no path to the peer, or lost it"),
+            IceState::New | IceState::Disconnected | IceState::Closed => {}
+        }
+    }
+
+    // DTLS.
+
+    /// Starts DTLS once there is a path, a role and a fingerprint to check.
+    pub(super) fn start_dtls(&mut self, now: Instant) {
+        let (Some(role), Some(certificate)) = (self.dtls_role, self.certificate.clone()) else {
+            return;
+        };
+        // The server begins as soon as it can: the client's first flight may overtake the
+        // nomination, and is answered at once that way.
+        let ready = self.ice_connected || role == DtlsRole::Server;
+        if self.dtls.is_some() || self.remote.is_none() || !ready || self.is_closed() {
+            return;
+        }
+        let config = DtlsConfig {
+            certificate,
+            role,
+            mtu: self.config.mtu - IP_UDP_OVERHEAD,
+            srtp_profiles: Vec::new(),
+        };
+        match self.dtls_backend.session(config, now) {
+            Ok(session) => {
+                self.dtls = Some(session);
+                self.handshake_pending = true;
+            }
+            Err(error) => return self.fail(now, &format!("DTLS could not start: {error}")),
+        }
+        for mut datagram in std::mem::take(&mut self.early_datagrams) {
+            self.handle_dtls(now, &mut datagram);
+        }
+    }
+
+    /// Takes one datagram from the network (RFC 7983 tells the protocols apart).
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) {
+        match datagram.first() {
+            Some(20..=63) if !self.is_closed() => self.handle_dtls(now, datagram),
+            _ => self.dropped_datagrams += 1,
+        }
+    }
+
+    fn handle_dtls(&mut self, now: Instant, datagram: &mut [u8]) {
+        let Self { dtls, sctp, early_packets, authenticated, .. } = self;
+        let Some(session) = dtls else {
+            if self.early_datagrams.len() < MAX_EARLY {
+                self.early_datagrams.push_back(datagram.to_vec());
+            }
+            return;
+        };
+        let result = session.handle_datagram(now, datagram, &mut |packet| match sctp {
+            Some(sctp) if *authenticated => sctp.handle_packet(now, packet),
+            _ if early_packets.len() < MAX_EARLY => early_packets.push_back(packet.to_vec()),
+            _ => {}
+        });
+        if !self.dtls_connected {
+            self.dtls_deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
+            self.handshake_pending = true;
+        }
+        self.handle_dtls_events(now);
+        if let Err(error) = result {
+            self.handshake_pending = true;
+            self.fail(now, &format!("DTLS: {error}"));
+        }
+    }
+
+    fn handle_dtls_events(&mut self, now: Instant) {
+        while let Some(event) = self.dtls.as_mut().and_then(|dtls| dtls.poll_event()) {
+            match event {
+                DtlsEvent::PeerCertificate(der) => {
+                    let expected = self.remote.as_ref().and_then(|d| d.fingerprint.as_ref());
+                    if !expected.is_some_and(|expected| fingerprint_matches(expected, &der)) {
+                        self.reject_peer(now);
+                        return;
+                    }
+                    self.authenticated = true;
+                }
+                DtlsEvent::Connected(connected) => {
+                    if !self.authenticated {
+                        self.reject_peer(now);
+                        return;
+                    }
+                    log::info!("{} connected, {}", connected.version, connected.cipher_suite);
+                    self.handle_dtls_connected(now);
+                }
+                DtlsEvent::CloseNotify => self.disconnect(now),
+            }
+        }
+    }
+
+    fn reject_peer(&mut self, now: Instant) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.reject(now);
+            self.handshake_pending = true;
+        }
+        self.fail(now, "the peer's certificate does not have the fingerprint of its description");
+    }
+
+    fn handle_dtls_connected(&mut self, now: Instant) {
+        self.dtls_connected = true;
+        self.dtls_deadline = None;
+        if let Some(dtls) = &self.dtls {
+            self.overhead = dtls.overhead();
+        }
+        if self.has_application() {
+            self.start_sctp(now);
+        } else {
+            self.set_connection(ConnectionState::Connected);
+        }
+    }
+
+    /// True when both descriptions have an application section in use.
+    pub(super) fn has_application(&self) -> bool {
+        let active = |d: &Option<crate::sdp::Description>| {
+            d.as_ref().and_then(|d| d.application()).is_some_and(|a| !a.common.removed)
+        };
+        active(&self.local) && active(&self.remote)
+    }
+
+    // SCTP.
+
+    pub(super) fn start_sctp(&mut self, now: Instant) {
+        if self.sctp.is_some() || !self.dtls_connected || self.is_closed() {
+            return;
+        }
+        let mut sctp = Association::new(self.sctp_config(), self.seed);
+        sctp.connect(now);
+        for packet in std::mem::take(&mut self.early_packets) {
+            sctp.handle_packet(now, &packet);
+        }
+        self.sctp = Some(sctp);
+        self.handle_sctp_events(now);
+    }
+
+    fn sctp_config(&self) -> rtc_sctp_engine::Config {
+        let settings = &self.config.sctp;
+        let port = |d: &Option<crate::sdp::Description>| {
+            d.as_ref().and_then(|d| d.application()).map_or(5000, |a| a.effective_sctp_port())
+        };
+        let mut config = rtc_sctp_engine::Config {
+            local_port: port(&self.local),
+            remote_port: port(&self.remote),
+            mtu: self.config.mtu - IP_UDP_OVERHEAD - DTLS_OVERHEAD - 12,
+            max_message_size: self.config.max_message_size,
+            receive_buffer: settings.receive_buffer.max(self.config.max_message_size),
+            send_buffer: settings.send_buffer,
+            max_chunks_on_queue: settings.max_chunks_on_queue,
+            initial_cwnd_mtus: settings.initial_congestion_window,
+            max_burst: settings.max_burst,
+            delayed_sack: settings.delayed_sack,
+            rto_min: settings.rto_min,
+            rto_max: settings.rto_max,
+            rto_initial: settings.rto_initial,
+            max_retransmits: settings.max_retransmits,
+            heartbeat_interval: settings.heartbeat_interval,
+            ..Default::default()
+        };
+        match settings.congestion_control {
+            None => {}
+            Some(CongestionControl::Rfc9260) => {
+                config.congestion_control = rtc_sctp_engine::CongestionControl::Rfc9260;
+            }
+            Some(CongestionControl::Cubic) => {
+                config.congestion_control = rtc_sctp_engine::CongestionControl::Cubic;
+            }
+            Some(CongestionControl::Adaptive) => {
+                config.congestion_control = rtc_sctp_engine::CongestionControl::Adaptive;
+            }
+        }
+        config
+    }
+
+    /// Carries SCTP's events over to channels and states; to be called after any input to it.
+    pub(crate) fn handle_sctp_events(&mut self, now: Instant) {
+        while let Some(event) = self.sctp.as_mut().and_then(|sctp| sctp.poll_event()) {
+            match event {
+                Event::Connected { .. } => self.handle_sctp_connected(now),
+                Event::StreamReadable(stream) => self.read_stream(now, stream),
+                Event::StreamResetByPeer(stream) => self.handle_reset_by_peer(now, stream),
+                Event::StreamResetDone(stream) => self.handle_reset_done(stream),
+                Event::StreamResetFailed(stream) => {
+                    log::warn!("the peer refused to reset stream {stream}");
+                }
+                Event::BufferSpace(_) => self.refill(now),
+                Event::Shutdown => self.disconnect(now),
+                Event::Aborted { reason, .. } if self.sctp_connected => {
+                    log::info!("association aborted: {reason}");
+                    self.disconnect(now);
+                }
+                Event::Aborted { reason, .. } => self.fail(now, &format!("SCTP: {reason}")),
+                Event::Failed(reason) => self.fail(now, &format!("SCTP: {reason}")),
+                Event::Restarted => self.fail(now, "the peer restarted the SCTP association"),
+                _ => {}
+            }
+        }
+        self.progress_closing(now);
+    }
+
+    fn handle_sctp_connected(&mut self, now: Instant) {
+        self.sctp_connected = true;
+        self.open_waiting_channels(now);
+        self.set_connection(ConnectionState::Connected);
+    }
+
+    pub(super) fn progress_closing(&mut self, now: Instant) {
+        if self.closing != Closing::Flushing || !self.waiting.is_empty() {
+            return;
+        }
+        if let Some(sctp) = &mut self.sctp {
+            sctp.shutdown(now);
+            self.closing = Closing::ShuttingDown;
+            self.linger_deadline = Some(now + LINGER);
+        }
+    }
+
+    // Timers and datagrams out.
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_closed() {
+            return None;
+        }
+        let dtls = self.dtls.as_ref().and_then(|dtls| dtls.poll_timeout());
+        let sctp = self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout());
+        [dtls, sctp, self.dtls_deadline, self.linger_deadline].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.is_closed() {
+            return;
+        }
+        if self.dtls_deadline.is_some_and(|deadline| deadline <= now) {
+            return self.fail(now, "DTLS: the handshake took too long");
+        }
+        if self.linger_deadline.is_some_and(|deadline| deadline <= now) {
+            log::info!("the peer did not confirm the end of the association");
+            return self.disconnect(now);
+        }
+        if let Some(dtls) = &mut self.dtls
+            && dtls.poll_timeout().is_some_and(|deadline| deadline <= now)
+        {
+            let result = dtls.handle_timeout(now);
+            self.handshake_pending = true;
+            self.handle_dtls_events(now);
+            if let Err(error) = result {
+                return self.fail(now, &format!("DTLS: {error}"));
+            }
+        }
+        if let Some(sctp) = &mut self.sctp
+            && sctp.poll_timeout().is_some_and(|deadline| deadline <= now)
+        {
+            sctp.handle_timeout(now);
+            self.handle_sctp_events(now);
+        }
+    }
+
+    /// Fills `buffer` with datagrams to send; false when there are none.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut TransmitBuffer) -> bool {
+        buffer.clear();
+        // DTLS waits for a path: what is sent earlier is lost.
+        if !self.ice_connected {
+            return false;
+        }
+        if self.goodbye {
+            self.transmit_packets(now, buffer);
+            if buffer.lengths.is_empty()
+                && let Some(dtls) = &mut self.dtls
+            {
+                dtls.close(now);
+                self.goodbye = false;
+                self.handshake_pending = true;
+            }
+        }
+        self.transmit_handshake(buffer);
+        if !self.is_closed() {
+            self.transmit_packets(now, buffer);
+        }
+        !buffer.lengths.is_empty()
+    }
+
+    fn transmit_handshake(&mut self, buffer: &mut TransmitBuffer) {
+        while self.handshake_pending
+            && let Some(room) = buffer.room(self.config.mtu)
+        {
+            let datagram = &mut self.handshake_datagram;
+            self.handshake_pending =
+                self.dtls.as_mut().is_some_and(|dtls| dtls.poll_transmit(datagram));
+            if self.handshake_pending
+                && let Some(room) = room.get_mut(..datagram.len())
+            {
+                room.copy_from_slice(datagram);
+                buffer.push(datagram.len());
+            }
+        }
+    }
+
+    fn transmit_packets(&mut self, now: Instant, buffer: &mut TransmitBuffer) {
+        let (Some(dtls), Some(sctp)) = (&mut self.dtls, &mut self.sctp) else { return };
+        if !self.dtls_connected || !self.authenticated {
+            return;
+        }
+        let (head, tail) = (self.overhead.head, self.overhead.tail);
+        while let Some(record) = buffer.room(self.config.mtu) {
+            let Some(packet) = sctp.poll_transmit(now, &mut record[head..self.config.mtu - tail])
+            else {
+                return;
+            };
+            match dtls.seal(&mut record[..head + packet + tail]) {
+                Ok(length) => buffer.push(length),
+                Err(error) => return log::warn!("a packet could not be protected: {error}"),
+            }
+        }
+    }
+}
