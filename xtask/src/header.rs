@@ -64,7 +64,6 @@ pub(crate) fn exported(library: &Path) -> Result<BTreeSet<String>> {
 }
 
 /// The global symbols that a static library defines.
-#[allow(dead_code)]
 pub(crate) fn global(archive: &Path) -> Result<BTreeSet<String>> {
     symbols(Command::new("nm").args(["--extern-only", "--defined-only"]).arg(archive))
 }

@@ -2,12 +2,16 @@
 //!
 //! `cargo xtask` lists them. Results go to the standard output, progress to the standard error.
 
+mod abi;
 mod args;
+mod consumers;
 mod dist;
 mod header;
+mod layout;
 mod process;
 mod project;
 mod reference;
+mod signatures;
 
 use std::process::ExitCode;
 
@@ -29,6 +33,18 @@ const TASKS: &[Task] = &[
         options: "--prefix DIR [--features LIST] [--profile NAME] [--keep-debug]",
         help: "build and install the C library: shared, static, headers, pkg-config, CMake",
         run: dist::run,
+    },
+    Task {
+        name: "abi",
+        options: "--prefix DIR [--real DIR] [--without media,websocket]",
+        help: "compare an installed library's symbols, and the header's types, with the C API",
+        run: abi::run,
+    },
+    Task {
+        name: "consumers",
+        options: "--prefix DIR [--real DIR]",
+        help: "build C and C++ programs on an installed library by pkg-config and CMake",
+        run: consumers::run,
     },
     Task {
         name: "reference",

@@ -37,7 +37,7 @@ pub(crate) fn oracle() -> Result<PathBuf> {
 
 /// The cached yardstick's prefix, built if need be.
 pub(crate) fn yardstick() -> Result<PathBuf> {
-    cached("libdatachannel-0.24.6-data", build_yardstick)
+    cached("libdatachannel-0.24.6-data-2", build_yardstick)
 }
 
 fn install(cached: &Path, prefix: &Path) -> Result<()> {
@@ -131,11 +131,14 @@ fn oracle_source() -> Result<PathBuf> {
 const WHEEL: &str = "aiolibdatachannel==2026.10.15 \
     --hash=sha256:55546780f174c5752794f11287478c45676059c6b35ad6a4788bd23a1fd2957d\n";
 
-/// The archives were made by a newer g++, whose runtime has this function to end the process when
-/// an exception leaves a function that promised not to throw.
-const STUB: &str = "#include <stdlib.h>\n\
-    void __cxa_call_terminate(void *exception);\n\
-    __attribute__((weak)) void __cxa_call_terminate(void *exception) { (void)exception; abort(); }\n";
+/// The archives were made by a newer g++, whose runtime ends the process by the first function when
+/// an exception leaves a function that promised not to throw, and sets up the standard streams when
+/// the second is named, for which the header served before.
+const STUB: &str = r#"#include <cstdlib>
+#include <iostream>
+extern "C" __attribute__((weak)) void __cxa_call_terminate(void *) { std::abort(); }
+extern "C" __attribute__((weak)) void _ZSt21ios_base_library_initv() {}
+"#;
 
 fn build_yardstick(work: &Path, prefix: &Path) -> Result<()> {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
@@ -169,10 +172,10 @@ fn build_yardstick(work: &Path, prefix: &Path) -> Result<()> {
         Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(work),
     )?;
     progress("linking libdatachannel 0.24.6");
-    let stub = work.join("stub.c");
+    let stub = work.join("stub.cc");
     write(&stub, STUB)?;
     process::run_quietly(
-        Command::new("cc").current_dir(work).args(["-O2", "-fPIC", "-c", "stub.c"]),
+        Command::new("c++").current_dir(work).args(["-O2", "-fPIC", "-c", "stub.cc"]),
     )?;
     let library = "libdatachannel.so.0.24.6";
     process::run_quietly(

@@ -1,0 +1,121 @@
+//! Programs built on an installed library in the ways its users build theirs.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::args::Args;
+use crate::process::{self, Need, progress};
+use crate::project;
+
+/// `cargo xtask consumers`.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let prefix = args.folder("--prefix")?;
+    process::require(&[
+        (Need::Program("cc"), "gcc"),
+        (Need::Program("c++"), "g++"),
+        (Need::Program("make"), "make"),
+        (Need::Program("cmake"), "cmake"),
+        (Need::Program("pkg-config"), "pkg-config"),
+    ])?;
+    let work = project::target().join("consumers");
+    if work.exists() {
+        fs::remove_dir_all(&work).with_context(|| format!("cannot empty {work:?}"))?;
+    }
+    fs::create_dir_all(&work).with_context(|| format!("cannot create {work:?}"))?;
+    let mut passed = 0;
+    let mut check = |what: &str, outcome: Result<()>| {
+        outcome.with_context(|| format!("consumer by {what}"))?;
+        progress(format_args!("consumer by {what}: ok"));
+        passed += 1;
+        Result::<()>::Ok(())
+    };
+    check("pkg-config, C", by_pkg_config(&prefix, &work, "cc", false))?;
+    check("pkg-config, C++", by_pkg_config(&prefix, &work, "c++", false))?;
+    check("pkg-config, C, static", by_pkg_config(&prefix, &work, "cc", true))?;
+    check("CMake, shared and static", by_cmake(&prefix, &work))?;
+    if let Some(real) = args.optional_folder("--real")? {
+        check("swap: built on ours, run on the real one", swapped(&prefix, &real, &work))?;
+        check("swap: built on the real one, run on ours", swapped(&real, &prefix, &work))?;
+    }
+    println!("consumers: {passed} passed");
+    Ok(())
+}
+
+fn source() -> std::path::PathBuf {
+    project::root().join("packaging/consumer")
+}
+
+fn by_pkg_config(prefix: &Path, work: &Path, compiler: &str, is_static: bool) -> Result<()> {
+    let mut pkg_config = Command::new("pkg-config");
+    pkg_config.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).args([
+        "--cflags",
+        "--libs",
+        "libdatachannel",
+    ]);
+    if is_static {
+        pkg_config.arg("--static");
+    }
+    let mut flags = process::read(&mut pkg_config)?;
+    if is_static {
+        let archive = prefix.join("lib/libdatachannel.a");
+        flags = flags.replace("-ldatachannel", &archive.display().to_string());
+        // pkgconf applies Cflags.private by itself, the older pkg-config has no such field.
+        flags = format!("-DRTC_STATIC {flags}");
+    }
+    let program = work.join(format!("by-pkg-config-{compiler}-{is_static}"));
+    let language = if compiler == "cc" { "c" } else { "c++" };
+    process::run_quietly(
+        Command::new(compiler)
+            .args(["-Wall", "-Wextra", "-Werror", "-x", language])
+            .arg(source().join("consumer.c"))
+            .args(["-x", "none", "-o"])
+            .arg(&program)
+            .args(flags.split_whitespace()),
+    )?;
+    // Without a path to the shared library: the static program must do without.
+    let lib = if is_static { work.to_owned() } else { prefix.join("lib") };
+    start(&program, &lib)
+}
+
+fn by_cmake(prefix: &Path, work: &Path) -> Result<()> {
+    let build = work.join("by-cmake");
+    process::run_quietly(
+        Command::new("cmake")
+            .arg("-S")
+            .arg(source())
+            .arg("-B")
+            .arg(&build)
+            .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())),
+    )?;
+    process::run_quietly(Command::new("cmake").arg("--build").arg(&build))?;
+    start(&build.join("consumer_shared"), &prefix.join("lib"))?;
+    start(&build.join("consumer_static"), work)
+}
+
+/// Links a program to one library and runs it on another, as if it had been replaced. Only rtc.h
+/// and what every version has is used.
+fn swapped(built_on: &Path, run_on: &Path, work: &Path) -> Result<()> {
+    let program = work.join("swapped");
+    process::run_quietly(
+        Command::new("cc")
+            .arg(source().join("consumer.c"))
+            .arg("-I")
+            .arg(built_on.join("include"))
+            .arg("-L")
+            .arg(built_on.join("lib"))
+            .args(["-ldatachannel", "-o"])
+            .arg(&program),
+    )?;
+    start(&program, &run_on.join("lib"))
+}
+
+fn start(program: &Path, lib: &Path) -> Result<()> {
+    let printed = process::read(Command::new(program).env("LD_LIBRARY_PATH", lib))?;
+    if printed.trim() != "consumer: ok" {
+        bail!("{program:?} with libraries in {lib:?} printed {printed:?}");
+    }
+    Ok(())
+}
