@@ -1,1 +1,49 @@
-//! ICE in pure Rust.
+//! ICE in pure Rust (RFC 8445, RFC 8838, RFC 7675).
+//!
+//! [`Agent`] is the protocol as a pure state machine; [`BACKEND`] runs it on a runtime, with its
+//! own UDP sockets.
+
+use std::sync::Arc;
+
+use rtc_core::backend::{IceBackend, IceCapabilities, IceConfig, IceHost, IceTransport};
+use rtc_core::error::Result;
+
+mod agent;
+mod credentials;
+mod driver;
+mod stun;
+
+pub use agent::{Agent, AgentConfig, AgentEvent, AgentTransmit, Received, SelectedPair};
+
+/// The backend.
+pub static BACKEND: AgentBackend = AgentBackend;
+
+/// The ICE backend named `agent`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AgentBackend;
+
+impl IceBackend for AgentBackend {
+    fn name(&self) -> &'static str {
+        "agent"
+    }
+
+    fn capabilities(&self) -> IceCapabilities {
+        IceCapabilities {
+            tcp_active: false,
+            tcp_passive: false,
+            turn_udp: false,
+            turn_tcp: false,
+            turn_tls: false,
+            udp_mux: false,
+            bind_address: true,
+            port_range: true,
+            proxy: false,
+            restart: false,
+            batch_send: true,
+        }
+    }
+
+    fn open(&self, config: IceConfig, host: IceHost) -> Result<Arc<dyn IceTransport>> {
+        Ok(Arc::new(driver::Transport::open(config, host)))
+    }
+}

@@ -9,7 +9,7 @@ pub mod tls;
 
 pub use dtls::{DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsEvent, DtlsRole, DtlsSession};
 pub use ice::{
-    IceBackend, IceCapabilities, IceConfig, IceEvent, IceHost, IceParameters, IceRole, IceSink,
-    IceTransport,
+    IceBackend, IceCapabilities, IceConfig, IceEvent, IceHost, IceParameters, IceRole, IceServer,
+    IceServerKind, IceSink, IceTransport, Transmit, is_unusable,
 };
 pub use tls::{TlsBackend, TlsClientConfig, TlsServerConfig, TlsSession};

@@ -1,0 +1,171 @@
+//! Drives an [`Agent`] with sockets, timers and tasks of a runtime.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rtc_core::backend::{IceEvent, IceHost};
+use rtc_core::runtime::{UdpSocket, UdpTransmit};
+use rtc_core::state::IceState;
+
+mod buffers;
+mod gate;
+mod path;
+mod resolve;
+mod sockets;
+mod task;
+mod transport;
+
+use gate::Gate;
+use path::Path;
+use resolve::Lookups;
+
+use crate::agent::{Agent, AgentEvent, AgentTransmit, SelectedPair};
+
+pub(crate) use transport::Transport;
+
+/// What the transport and its task share.
+#[derive(Debug)]
+struct Shared {
+    host: IceHost,
+    gate: Gate,
+    core: Mutex<Core>,
+    /// The way of data; `None` before a pair is selected and after the end.
+    path: Mutex<Option<Arc<Path>>>,
+    /// The socket that was full at the last send.
+    blocked: Mutex<Option<Arc<dyn UdpSocket>>>,
+    /// Wakes the task.
+    waker: Mutex<Option<Waker>>,
+}
+
+/// The agent and its sockets.
+#[derive(Debug)]
+struct Core {
+    agent: Agent,
+    sockets: Vec<Socket>,
+    lookups: Lookups,
+    gathered: bool,
+}
+
+/// A bound socket.
+#[derive(Clone, Debug)]
+struct Socket {
+    io: Arc<dyn UdpSocket>,
+    address: SocketAddr,
+}
+
+/// What the agent wants done, taken while its lock was held, to be done without it.
+#[derive(Debug, Default)]
+struct Work {
+    transmits: Vec<AgentTransmit>,
+    events: Vec<IceEvent>,
+}
+
+impl Core {
+    /// Takes what the agent wants done and keeps `path` in step with the pair in use.
+    fn take_work(&mut self, path: &Mutex<Option<Arc<Path>>>) -> Work {
+        let mut work = Work::default();
+        while let Some(transmit) = self.agent.poll_transmit() {
+            work.transmits.push(transmit);
+        }
+        while let Some(event) = self.agent.poll_event() {
+            if matches!(event, AgentEvent::SelectedPair | AgentEvent::State(IceState::Failed)) {
+                *path.lock() = self.selected_path();
+            }
+            work.events.push(match event {
+                AgentEvent::State(state) => IceEvent::State(state),
+                AgentEvent::Candidate(candidate) => IceEvent::Candidate(candidate),
+                AgentEvent::GatheringDone => IceEvent::GatheringDone,
+                AgentEvent::SelectedPair => IceEvent::SelectedPair,
+            });
+        }
+        work
+    }
+
+    fn selected_path(&self) -> Option<Arc<Path>> {
+        let SelectedPair { base, address, .. } = self.agent.selected_pair()?;
+        let socket = self.socket_of(base)?.io.clone();
+        Some(Arc::new(Path { socket, source: source_of(base), destination: address }))
+    }
+
+    /// The socket that a base belongs to.
+    fn socket_of(&self, base: SocketAddr) -> Option<&Socket> {
+        self.sockets.iter().find(|socket| {
+            socket.address.port() == base.port()
+                && (socket.address.ip() == base.ip()
+                    || (socket.address.ip().is_unspecified()
+                        && socket.address.is_ipv4() == base.is_ipv4()))
+        })
+    }
+}
+
+/// The source address to ask the system for.
+fn source_of(base: SocketAddr) -> Option<IpAddr> {
+    (!base.ip().is_unspecified()).then_some(base.ip())
+}
+
+impl Shared {
+    /// Makes the task look at the agent.
+    fn wake(&self) {
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Passes time to the agent and takes what it wants done.
+    fn work(&self, now: Instant) -> Work {
+        let mut core = self.core.lock();
+        core.agent.handle_timeout(now);
+        core.take_work(&self.path)
+    }
+
+    /// Sends the agent's datagrams, and tells it of those that the system cannot send, which may
+    /// make more work.
+    fn transmit(&self, transmits: Vec<AgentTransmit>) {
+        for transmit in transmits {
+            let socket = self.core.lock().socket_of(transmit.local).map(|s| s.io.clone());
+            let Some(socket) = socket else { continue };
+            if let Err(error) = send(&*socket, &transmit)
+                && is_unsendable(&error)
+            {
+                let now = Instant::now();
+                let AgentTransmit { local, remote, .. } = transmit;
+                self.core.lock().agent.handle_send_failure(now, local, remote);
+            }
+        }
+    }
+}
+
+fn send(socket: &dyn UdpSocket, transmit: &AgentTransmit) -> io::Result<()> {
+    let datagram = UdpTransmit {
+        destination: transmit.remote,
+        ecn: None,
+        contents: &transmit.contents,
+        segment_size: None,
+        src_ip: source_of(transmit.local),
+    };
+    match socket.try_send(&datagram) {
+        Err(error) if path::is_asynchronous(&error) => socket.try_send(&datagram),
+        other => other,
+    }
+}
+
+/// Whether sending the same again would fail in the same way.
+fn is_unsendable(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::NetworkUnreachable
+            | Kind::HostUnreachable
+            | Kind::AddrNotAvailable
+            | Kind::InvalidInput
+            | Kind::PermissionDenied
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Looking up host names of servers and of the peer's candidates, away from the runtime's threads.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use rtc_core::backend::{IceServer, IceServerKind};
+use rtc_core::candidate::Candidate;
+
+use super::Shared;
+
+/// Addresses of one STUN server that are asked.
+const ADDRESSES_PER_SERVER: usize = 2;
+/// STUN servers that are asked.
+const MAX_SERVERS: usize = 8;
+/// Names of the peer that are looked up at one time, and in all.
+const MAX_LOOKUPS: usize = 8;
+const MAX_NAMES: usize = 64;
+
+/// How many names are being looked up.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    servers: usize,
+    candidates: usize,
+    names: usize,
+}
+
+impl Shared {
+    /// Gives the agent its STUN servers, those with a name once it is resolved.
+    pub(super) fn resolve_servers(self: &Arc<Self>, servers: &[IceServer]) {
+        let now = Instant::now();
+        let servers = servers.iter().filter(|server| server.kind == IceServerKind::Stun);
+        let mut names = Vec::new();
+        {
+            let mut core = self.core.lock();
+            for server in servers.take(MAX_SERVERS) {
+                match server.host.parse() {
+                    Ok(ip) => core.agent.add_stun_server(now, SocketAddr::new(ip, server.port)),
+                    Err(_) => names.push((server.host.clone(), server.port)),
+                }
+            }
+            core.lookups.servers = names.len();
+            if names.is_empty() {
+                core.agent.end_of_servers(now);
+            }
+        }
+        for (host, port) in names {
+            self.look_up(host, port, |shared, found| shared.server_resolved(found));
+        }
+    }
+
+    fn server_resolved(&self, found: Vec<SocketAddr>) {
+        let now = Instant::now();
+        let mut core = self.core.lock();
+        for address in one_per_family(found).into_iter().take(ADDRESSES_PER_SERVER) {
+            core.agent.add_stun_server(now, address);
+        }
+        core.lookups.servers = core.lookups.servers.saturating_sub(1);
+        if core.lookups.servers == 0 {
+            core.agent.end_of_servers(now);
+        }
+    }
+
+    /// Gives the agent a candidate whose host is a name once it is resolved; ignores it when the
+    /// peer has named too many.
+    pub(super) fn resolve_candidate(self: &Arc<Self>, candidate: Candidate) {
+        {
+            let lookups = &mut self.core.lock().lookups;
+            if lookups.candidates >= MAX_LOOKUPS || lookups.names >= MAX_NAMES {
+                return;
+            }
+            lookups.candidates += 1;
+            lookups.names += 1;
+        }
+        let host = candidate.host.clone();
+        self.look_up(host, candidate.port, move |shared, found| {
+            let mut core = shared.core.lock();
+            core.lookups.candidates = core.lookups.candidates.saturating_sub(1);
+            if let Some(address) = found.first() {
+                core.agent.add_remote_candidate(Instant::now(), &candidate, *address);
+            }
+        });
+    }
+
+    fn look_up(
+        self: &Arc<Self>,
+        host: String,
+        port: u16,
+        found: impl FnOnce(&Self, Vec<SocketAddr>) + Send + 'static,
+    ) {
+        // A slow resolver must not keep a closed connection in memory.
+        let shared: Weak<Self> = Arc::downgrade(self);
+        self.host.runtime.spawn_blocking(Box::new(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            let addresses = addresses.map(Iterator::collect).unwrap_or_default();
+            if let Some(shared) = shared.upgrade() {
+                found(&shared, addresses);
+                shared.wake();
+            }
+        }));
+    }
+}
+
+/// The first address of each family, in their order.
+fn one_per_family(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut chosen: Vec<SocketAddr> = Vec::new();
+    for address in addresses {
+        if !chosen.iter().any(|known| known.is_ipv4() == address.is_ipv4()) {
+            chosen.push(address);
+        }
+    }
+    chosen
+}

@@ -1,0 +1,148 @@
+//! [`IceTransport`] over an agent and its task.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rtc_core::backend::{IceConfig, IceHost, IceParameters, IceTransport, Transmit};
+use rtc_core::candidate::{Candidate, Transport as Protocol};
+use rtc_core::error::{Error, ErrorKind, Result};
+
+use super::gate::Gate;
+use super::path::Sent;
+use super::resolve::Lookups;
+use super::task::Task;
+use super::{Core, Shared, Socket, sockets};
+use crate::agent::{Agent, AgentConfig};
+
+/// One ICE component on a runtime.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    shared: Arc<Shared>,
+    config: IceConfig,
+    parameters: IceParameters,
+}
+
+impl Transport {
+    pub(crate) fn open(config: IceConfig, host: IceHost) -> Self {
+        let seed = rand::random();
+        let agent =
+            Agent::new(AgentConfig { role: config.role, relay_only: config.relay_only, seed });
+        let parameters = agent.local_parameters().clone();
+        let core =
+            Core { agent, sockets: Vec::new(), lookups: Lookups::default(), gathered: false };
+        let shared = Arc::new(Shared {
+            host,
+            gate: Gate::default(),
+            core: Mutex::new(core),
+            path: Mutex::new(None),
+            blocked: Mutex::new(None),
+            waker: Mutex::new(None),
+        });
+        Self { shared, config, parameters }
+    }
+
+    fn bind(&self) -> Result<Vec<Socket>> {
+        let bound = sockets::bind(self.config.bind_address.as_deref(), self.config.port_range)?;
+        let register = |socket: std::net::UdpSocket| {
+            let address = socket.local_addr()?;
+            Ok(Socket { io: self.shared.host.runtime.udp(socket)?, address })
+        };
+        let sockets: std::io::Result<Vec<_>> = bound.into_iter().map(register).collect();
+        sockets.map_err(|error| Error::failure("open an ICE socket").caused_by(error))
+    }
+}
+
+impl IceTransport for Transport {
+    fn local_parameters(&self) -> IceParameters {
+        self.parameters.clone()
+    }
+
+    fn set_remote_parameters(&self, remote: &IceParameters) -> Result<()> {
+        self.shared.core.lock().agent.set_remote_parameters(Instant::now(), remote)?;
+        self.shared.wake();
+        Ok(())
+    }
+
+    fn add_remote_candidate(&self, candidate: &Candidate) -> Result<()> {
+        if candidate.transport != Protocol::Udp {
+            return Ok(());
+        }
+        match candidate.host.parse::<IpAddr>() {
+            Ok(ip) => {
+                let address = (ip, candidate.port).into();
+                let now = Instant::now();
+                self.shared.core.lock().agent.add_remote_candidate(now, candidate, address);
+                self.shared.wake();
+            }
+            Err(_) => self.shared.resolve_candidate(candidate.clone()),
+        }
+        Ok(())
+    }
+
+    fn end_of_remote_candidates(&self) {
+        self.shared.core.lock().agent.end_of_remote_candidates(Instant::now());
+        self.shared.wake();
+    }
+
+    fn gather(&self) -> Result<()> {
+        let shared = &self.shared;
+        if shared.gate.is_closed() {
+            return Err(Error::failure("gather ICE candidates: the transport is closed"));
+        }
+        if std::mem::replace(&mut shared.core.lock().gathered, true) {
+            return Ok(());
+        }
+        let sockets = self.bind().inspect_err(|_| shared.core.lock().gathered = false)?;
+        let bound: Vec<_> = sockets.iter().map(|socket| socket.address).collect();
+        let hosts = sockets::host_addresses(&bound);
+        {
+            let mut core = shared.core.lock();
+            core.sockets = sockets;
+            core.agent.gather(Instant::now(), &hosts, &bound);
+        }
+        shared.resolve_servers(&self.config.servers);
+        shared.host.runtime.spawn(Box::pin(Task::new(shared.clone())));
+        Ok(())
+    }
+
+    fn send(&self, batch: Transmit<'_>) -> usize {
+        let segments = batch.contents.len().div_ceil(batch.segment_size.max(1));
+        let Some(path) = self.shared.path.lock().clone() else { return segments };
+        match path.send(batch) {
+            Sent::All => segments,
+            Sent::Blocked(taken) => {
+                *self.shared.blocked.lock() = Some(path.socket.clone());
+                self.shared.wake();
+                taken
+            }
+        }
+    }
+
+    fn selected_pair(&self) -> Option<(Candidate, Candidate)> {
+        let pair = self.shared.core.lock().agent.selected_pair()?;
+        Some((pair.local, pair.remote))
+    }
+
+    fn restart(&self) -> Result<IceParameters> {
+        Err(Error::new(ErrorKind::Unsupported, "restart ICE: the agent cannot"))
+    }
+
+    fn close(&self) {
+        if !self.shared.gate.close() {
+            return;
+        }
+        let sockets = std::mem::take(&mut self.shared.core.lock().sockets);
+        let path = self.shared.path.lock().take();
+        let blocked = self.shared.blocked.lock().take();
+        drop((sockets, path, blocked));
+        self.shared.wake();
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
