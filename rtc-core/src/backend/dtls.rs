@@ -41,6 +41,10 @@ pub trait DtlsSession: Send {
     /// Takes one datagram, decrypting in place where possible, and calls `data` for each
     /// application record in it. Early datagrams, including a handshake message in fragments, are
     /// kept rather than dropped.
+    ///
+    /// `data` is not called before [`Self::poll_event`] has returned [`DtlsEvent::Connected`], so
+    /// that nothing is processed before fingerprints are compared: what came earlier is kept, and
+    /// the next call, for which an empty datagram will do, hands it over.
     fn handle_datagram(
         &mut self,
         now: Instant,
