@@ -1,17 +1,21 @@
 //! ICE candidates and their text form (RFC 8839 §5.1).
 
-#![deny(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
 )]
 
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::sdp::quoted;
 
 /// Longest candidate that is parsed, in bytes.
 pub const MAX_CANDIDATE_TEXT: usize = 4096;
@@ -73,7 +77,8 @@ impl Candidate {
     /// 16 bits, as it does in libdatachannel, whose callers count on such a candidate being taken.
     pub fn parse(text: &str) -> Result<Self> {
         let line = text.trim();
-        let invalid = |why: &str| Error::invalid(format!("Invalid candidate {line:.200?}: {why}"));
+        let invalid =
+            |why: &str| Error::invalid(format!("Invalid candidate {}: {why}", quoted(line)));
         if line.len() > MAX_CANDIDATE_TEXT {
             return Err(invalid("it is too long"));
         }
@@ -231,6 +236,157 @@ impl CandidateKind {
             Self::PeerReflexive => "prflx",
             Self::Relayed => "relay",
             Self::Other(other) => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn candidates_are_read_with_and_without_prefixes() {
+        let text = "candidate:2 1 UDP 2114977791 192.168.1.50 54609 typ host";
+        let expected = Candidate {
+            foundation: "2".into(),
+            component: 1,
+            transport: Transport::Udp,
+            priority: 2_114_977_791,
+            host: "192.168.1.50".into(),
+            port: 54609,
+            kind: CandidateKind::Host,
+            extensions: String::new(),
+        };
+        let bare = text.strip_prefix("candidate:").unwrap();
+        for variant in [
+            text.to_owned(),
+            bare.to_owned(),
+            format!("a={text}"),
+            format!("a={bare}"),
+            format!(" a={text} \r\n"),
+            text.replace(' ', " \t "),
+            text.replace("UDP", "udp"),
+            text.replace("candidate:", "candidate: "),
+        ] {
+            assert_eq!(Candidate::parse(&variant).unwrap(), expected, "{variant:?}");
+        }
+        assert_eq!(expected.to_string(), text);
+    }
+
+    #[test]
+    fn every_kind_prints_as_it_is_documented() {
+        for (text, printed) in [
+            ("1 1 UDP 2116026111 fe80::1 5 typ host", ""),
+            ("3 1 UDP 1678769919 203.0.113.9 5 typ srflx raddr 0.0.0.0 rport 0", ""),
+            ("4 1 UDP 1845501695 203.0.113.9 5 typ prflx raddr 0.0.0.0 rport 0", ""),
+            ("5 1 UDP 16777215 203.0.113.8 5 typ relay raddr 0.0.0.0 rport 0", ""),
+            ("6 1 TCP 1288699647 192.0.2.1 9 typ host tcptype active", ""),
+            ("6 1 TCP 1 192.0.2.1 7 typ host tcptype passive", ""),
+            ("6 1 TCP 1 192.0.2.1 7 typ host tcptype so", ""),
+            ("6 1 TCP 1 192.0.2.1 7 typ host", ""),
+            ("6 1 TCP 1 192.0.2.1 7 typ host tcptype other x y", ""),
+            ("7 1 UDP 1 a-b.local 7 typ host generation 0 network-id 1", ""),
+            ("none 0 unknown 0 0.0.0.0 9 typ unknown", ""),
+            ("8 1 UDP 1 192.0.2.1 7 typ host tcptype active", ""),
+            (
+                "9 1 tcp 1 192.0.2.1 9 typ srflx raddr 10.0.0.1 rport 9 generation 0 tcptype active",
+                "9 1 TCP 1 192.0.2.1 9 typ srflx raddr 10.0.0.1 rport 9 tcptype active generation 0",
+            ),
+            (
+                "9 1 TCP 1 192.0.2.1 9 typ host tcptype so generation 0 ufrag tcptype",
+                "9 1 TCP 1 192.0.2.1 9 typ host tcptype so generation 0 ufrag tcptype",
+            ),
+            ("1 2 ssltcp 1 192.0.2.1 443 typ odd", ""),
+            ("1 1 UDP 1 192.0.2.1 99999 typ host", "1 1 UDP 1 192.0.2.1 34463 typ host"),
+        ] {
+            let candidate = Candidate::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            let printed = if printed.is_empty() { text } else { printed };
+            assert_eq!(candidate.to_string(), format!("candidate:{printed}"));
+        }
+    }
+
+    #[test]
+    fn tcp_candidates_have_their_direction() {
+        for (tcp_type, transport) in [
+            ("active", Transport::TcpActive),
+            ("passive", Transport::TcpPassive),
+            ("so", Transport::TcpSo),
+            ("ACTIVE", Transport::Other("tcp".into())),
+        ] {
+            let text = format!("1 1 tcp 1 192.0.2.1 9 typ host tcptype {tcp_type} generation 0");
+            let candidate = Candidate::parse(&text).unwrap();
+            assert_eq!(candidate.transport, transport);
+            assert_eq!(candidate.extensions.contains("tcptype"), tcp_type == "ACTIVE");
+        }
+    }
+
+    #[test]
+    fn what_is_no_candidate_is_refused() {
+        let whole = "candidate:1 1 UDP 1 192.0.2.1 9 typ host";
+        for end in 0..whole.len() - "host".len() {
+            assert!(Candidate::parse(whole.get(..end).unwrap()).is_err(), "{end}");
+        }
+        for text in [
+            "a=end-of-candidates",
+            "hello",
+            "candidate:1 x UDP 1 192.0.2.1 9 typ host",
+            "candidate:1 1 UDP -1 192.0.2.1 9 typ host",
+            "candidate:1 1 UDP 4294967296 192.0.2.1 9 typ host",
+            "candidate:1 1 UDP 1 192.0.2.1 http typ host",
+            "candidate:1 1 UDP 1 192.0.2.1 9 type host",
+            "candidate:1 1 UDP 1 192.0.2.1 9 typ host\r\na=setup:active",
+            "candidate:1 1 UDP 1 192.0.2.1\0 9 typ host",
+            &format!("{whole} {}", "x".repeat(MAX_CANDIDATE_TEXT)),
+        ] {
+            let error = Candidate::parse(text).expect_err(text);
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
+            assert!(error.to_string().len() < 600, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_candidates_is_recognised() {
+        for (text, expected) in [
+            ("", true),
+            (" \r\n", true),
+            ("a=end-of-candidates", true),
+            ("end-of-candidates\r\n", true),
+            ("a=end", false),
+            ("candidate:1 1 UDP 1 192.0.2.1 9 typ host", false),
+        ] {
+            assert_eq!(is_end_of_candidates(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn foundation_host_and_port_make_a_duplicate() {
+        let first = Candidate::parse("1 1 UDP 1 192.0.2.1 9 typ host").unwrap();
+        for (text, is_duplicate) in [
+            ("1 2 TCP 7 192.0.2.1 9 typ relay x y", true),
+            ("2 1 UDP 1 192.0.2.1 9 typ host", false),
+            ("1 1 UDP 1 192.0.2.2 9 typ host", false),
+            ("1 1 UDP 1 192.0.2.1 8 typ host", false),
+        ] {
+            let other = Candidate::parse(text).unwrap();
+            assert_eq!(first.is_duplicate_of(&other), is_duplicate, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_parsing_are_inverse(
+            text in "(a=)?(candidate:)?[a-z0-9+/]{1,8} [0-9]{1,3} (udp|TCP|x) [0-9]{1,9} [a-z0-9.:]{1,20} \
+                     [0-9]{1,5} typ (host|relay|[a-z]{1,5})( (raddr|rport|tcptype|active|so|x)){0,8}"
+        ) {
+            let candidate = Candidate::parse(&text).unwrap();
+            let again = Candidate::parse(&candidate.to_string()).unwrap();
+            prop_assert_eq!(again.to_string(), candidate.to_string());
+        }
+
+        #[test]
+        fn any_text_is_parsed_or_refused(text in ".{0,80}") {
+            let _ = Candidate::parse(&text);
         }
     }
 }

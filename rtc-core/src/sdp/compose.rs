@@ -100,7 +100,8 @@ impl<'a> Composer<'a> {
                     }
                     own
                 }
-                Section::Media(media) => Section::Media(self.media(media)),
+                Section::Media(media) if is_first => Section::Media(self.media(media)),
+                Section::Media(media) => Section::Media(media.reciprocate()),
             };
             if !is_first {
                 own.remove();
@@ -132,9 +133,9 @@ impl<'a> Composer<'a> {
 
     fn media(&self, remote: &Media) -> Media {
         let is_offer = self.ingredients.kind == DescriptionKind::Offer;
-        let mid = &remote.common.mid;
-        let Some(track) = self.ingredients.tracks.iter().find(|track| track.common.mid == *mid)
-        else {
+        let is_its_own =
+            |track: &&&Media| track.common.mid == remote.common.mid && track.kind == remote.kind;
+        let Some(track) = self.ingredients.tracks.iter().find(is_its_own) else {
             let mut gone = remote.reciprocate();
             gone.common.remove();
             return gone;

@@ -79,7 +79,7 @@ impl Fingerprint {
             None => Err(Error::invalid(format!(
                 "Not a {algorithm} fingerprint of {} bytes in hexadecimal: {}",
                 algorithm.length(),
-                super::parse::quoted(value)
+                super::quoted(value)
             ))),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Common, Direction, parse};
+use super::{Common, Direction, quoted};
 use crate::error::{Error, Result};
 
 /// Attributes of an offer that are not repeated in its answer: they describe the offerer's own
@@ -74,7 +74,7 @@ impl Media {
     pub fn new(kind: &str, mid: &str, direction: Direction) -> Result<Self> {
         for (what, word) in [("media type", kind), ("mid", mid)] {
             if word.contains(|c: char| c.is_whitespace() || c.is_control()) {
-                let word = parse::quoted(word);
+                let word = quoted(word);
                 return Err(Error::invalid(format!("The {what} {word} is not a single word")));
             }
         }
@@ -201,10 +201,7 @@ impl RtpMap {
                     parameters: parameters.map(str::to_owned),
                 })
             }
-            _ => Err(Error::invalid(format!(
-                "Not a codec name and clock rate: {}",
-                parse::quoted(text)
-            ))),
+            _ => Err(Error::invalid(format!("Not a codec name and clock rate: {}", quoted(text)))),
         }
     }
 }
@@ -212,7 +209,7 @@ impl RtpMap {
 /// Refuses text that would end the line into which it is put.
 fn single_line(text: &str) -> Result<()> {
     if text.contains(['\r', '\n', '\0']) {
-        let text = parse::quoted(text);
+        let text = quoted(text);
         return Err(Error::invalid(format!("{text} does not fit on a line of a description")));
     }
     Ok(())

@@ -75,7 +75,7 @@ fn lines(text: &str) -> Result<impl Iterator<Item = &str>> {
 }
 
 /// `text` as it may stand in a message: in quotes, escaped, and not too long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 100;
     match text.char_indices().nth(LONGEST).and_then(|(end, _)| text.get(..end)) {
         Some(start) => format!("{start:?}…"),

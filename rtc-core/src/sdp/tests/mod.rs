@@ -1,4 +1,7 @@
-#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+mod accept;
+mod generate;
+mod mirror;
+mod property;
 
 use super::*;
 use crate::backend::ice::IceParameters;
@@ -99,15 +102,31 @@ a=ice-pwd:+ZpLa80TeA2e2hC6OmEHrM
     ))
 }
 
-#[test]
-fn a_data_only_offer_has_the_documented_lines() {
-    let offer = Side { has_data_channel: true, ..Side::offering() }.compose();
-    assert_eq!(offer.to_sdp(), data_offer());
+/// The seeds of the fuzz target, which look like what the usual implementations send.
+fn samples() -> Vec<(String, String)> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/sdp");
+    let mut samples: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    samples.sort();
+    assert!(samples.len() >= 9);
+    samples
 }
 
-#[test]
-fn the_answer_to_a_data_only_offer_differs_only_in_its_role() {
-    let answer = Side::answering(&data_offer()).compose();
-    assert_eq!(answer.to_sdp(), data_offer().replace("actpass", "active"));
-    assert_eq!(answer.kind, DescriptionKind::Answer);
+fn sample(name: &str) -> String {
+    samples().into_iter().find(|(known, _)| known == name).unwrap().1
+}
+
+fn parse_offer(text: &str) -> Description {
+    Description::parse(text, DescriptionKind::Offer).unwrap()
+}
+
+/// Parses one media section.
+fn media(text: &str) -> Media {
+    Media::parse(text).unwrap()
 }
