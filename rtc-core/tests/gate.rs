@@ -1,6 +1,7 @@
 //! The gate on real threads. Its interleavings are explored by the models in `rtc-core/loom`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -44,4 +45,34 @@ fn a_panic_in_a_callback_leaves_the_gate() {
     });
     assert!(ended.join().is_err());
     gate.close();
+}
+
+#[test]
+fn wait_idle_ends_although_the_slot_is_never_empty() {
+    let gate = Arc::new(Gate::new());
+    let done = Arc::new(AtomicBool::new(false));
+    let (entered, inside) = channel();
+    let worker = {
+        let (gate, done) = (gate.clone(), done.clone());
+        thread::spawn(move || {
+            let mut pass = gate.enter(MESSAGE);
+            entered.send(()).unwrap();
+            while !done.load(Ordering::SeqCst) {
+                // The new visit begins before the old one ends.
+                pass = gate.enter(MESSAGE).filter(|_| pass.is_some());
+                thread::yield_now();
+            }
+        })
+    };
+    inside.recv_timeout(PATIENCE).unwrap();
+    let (idle, ended) = channel();
+    let waiter = thread::spawn(move || {
+        gate.wait_idle(MESSAGE);
+        idle.send(()).unwrap();
+    });
+    let ended = ended.recv_timeout(PATIENCE);
+    done.store(true, Ordering::SeqCst);
+    worker.join().unwrap();
+    waiter.join().unwrap();
+    ended.expect("wait_idle waits for visits that began after it");
 }

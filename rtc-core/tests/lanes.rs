@@ -34,8 +34,7 @@ fn jobs_of_a_lane_run_in_order_and_one_at_a_time() {
     let pool = pool(4);
     let inside: Arc<[AtomicBool; 8]> = Arc::default();
     let lanes: Vec<_> = (0..8).map(|_| Lane::new(pool.clone())).collect();
-    let log: Arc<Vec<Mutex<Vec<(usize, u32)>>>> =
-        Arc::new(lanes.iter().map(|_| Mutex::default()).collect());
+    let log: Arc<[Mutex<Vec<(usize, u32)>>; 8]> = Arc::default();
     thread::scope(|scope| {
         for producer in 0..3_usize {
             let (lanes, log, inside) = (&lanes, &log, &inside);

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::pool::Pool;
-use super::sync::{AtomicBool, Mutex, Ordering, thread_local};
+use super::sync::{AtomicBool, Mutex, Ordering, per_thread};
 
 /// How many jobs of a lane run before other lanes get a turn.
 const TURN: usize = 32;
@@ -42,7 +42,7 @@ struct Queue {
     scheduled: bool,
 }
 
-thread_local! {
+per_thread! {
     /// The address of the lane whose job this thread runs; 0 for none.
     static CURRENT: Cell<usize> = const { Cell::new(0) };
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use super::lane::Lane;
 use super::sync::{
     AtomicBool, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, Thread, current, park,
-    park_timeout, sleep, spawn, thread_local,
+    park_timeout, per_thread, sleep, spawn,
 };
 
 /// How often the watch thread looks.
@@ -120,7 +120,7 @@ enum Summons {
     StartWatch(Ticket),
 }
 
-thread_local! {
+per_thread! {
     /// The address of the [`Shared`] this thread is a worker of; 0 for none.
     static EMPLOYER: Cell<usize> = const { Cell::new(0) };
 }

@@ -1,6 +1,6 @@
 //! The locks, atomics and threads that [`super::gate`], [`super::lane`] and [`super::pool`] use.
 //!
-//! Those three name nothing of `std::thread` or `parking_lot` themselves, so that the models in
+//! Those three start no thread and take no lock by other means, so that the models in
 //! `rtc-core/loom` can compile the very same files against loom's versions of what is here.
 
 use std::cell::Cell;
@@ -8,7 +8,7 @@ use std::io;
 pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(super) use std::thread::{JoinHandle, Thread, current, park, park_timeout, sleep};
-pub(super) use std::thread_local;
+pub(super) use std::thread_local as per_thread;
 
 pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
 
