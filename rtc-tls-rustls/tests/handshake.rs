@@ -106,6 +106,9 @@ fn reordered_and_repeated_datagrams_do_no_harm() {
         };
         run(&mut sides, link, &mut Random(seed), now, LIMIT, both_connected);
         assert!(both_connected(&sides), "{seed}: {:?} {:?}", sides[0].error, sides[1].error);
+        let now = now + LIMIT;
+        let quiet = run(&mut sides, link, &mut Random(seed), now, LIMIT, |_| false);
+        assert!(quiet < Duration::from_secs(2), "the sides go on answering each other");
         assert_eq!(sides.each_ref().map(|side| side.events.len()), [2, 2]);
     }
 }
@@ -125,7 +128,7 @@ fn a_round_trip_longer_than_every_wait_only_costs_repetitions() {
 }
 
 #[test]
-fn data_that_overtakes_the_last_flight_is_kept_until_the_peer_is_known() {
+fn data_that_overtakes_the_last_flight_is_kept_until_the_handshake_is_complete() {
     let ours = certificate(CertificateKind::Ecdsa);
     let now = Instant::now();
     let [mut client, mut server] = [
@@ -146,18 +149,10 @@ fn data_that_overtakes_the_last_flight_is_kept_until_the_peer_is_known() {
     client.datagram(now, &data);
     assert!(client.connected().is_none() && client.data.is_empty());
 
-    // In one datagram with the end of the handshake, and before anybody saw the events.
     let mut last = last_flight.concat();
     last.extend(server.seal(b"same datagram"));
-    let mut given = Vec::new();
-    client
-        .session
-        .handle_datagram(now, &mut last, &mut |payload| given.push(payload.to_vec()))
-        .expect("the handshake completes");
-    assert!(given.is_empty(), "the caller has not compared fingerprints yet");
-    client.note(Ok(()));
+    client.datagram(now, &last);
     assert!(client.connected().is_some());
-    client.datagram(now, &[]);
     assert_eq!(client.data, [&b"early"[..], b"same datagram"]);
 }
 
@@ -235,4 +230,36 @@ fn a_client_gives_up_after_30_seconds_of_silence() {
     assert!(datagrams < 50, "{datagrams} datagrams");
     assert_eq!(client.error.as_deref(), Some("DTLS handshake failed: no answer in time"));
     assert_eq!(client.session.poll_timeout(), None);
+}
+
+#[test]
+fn a_rejected_certificate_ends_the_handshake_on_both_sides_within_a_second() {
+    let ours = certificate(CertificateKind::Ecdsa);
+    for rejecting in [0, 1] {
+        let start = Instant::now();
+        let mut sides = [
+            Side::new(session(&ours, DtlsRole::Client, start)),
+            Side::new(session(&ours, DtlsRole::Server, start)),
+        ];
+        let mut now = start;
+        let mut rejected = false;
+        while sides[1 - rejecting].error.is_none() {
+            for from in 0..2 {
+                for datagram in sides[from].outgoing() {
+                    sides[1 - from].datagram(now, &datagram);
+                }
+                if sides[rejecting].peer_certificate().is_some() && !rejected {
+                    sides[rejecting].session.reject(now);
+                    rejected = true;
+                }
+            }
+            now += Duration::from_millis(10);
+            assert!(now - start < Duration::from_secs(1));
+            sides[1 - rejecting].timeout(now);
+        }
+        let error = sides[1 - rejecting].error.as_deref().unwrap_or_default();
+        assert!(error.ends_with("the peer sent the alert bad_certificate (42)"), "{error}");
+        assert!(sides[1 - rejecting].connected().is_none());
+        assert!(sides[rejecting].session.seal(&mut [0; 100]).is_err());
+    }
 }

@@ -42,9 +42,9 @@ pub trait DtlsSession: Send {
     /// application record in it. Early datagrams, including a handshake message in fragments, are
     /// kept rather than dropped.
     ///
-    /// `data` is not called before [`Self::poll_event`] has returned [`DtlsEvent::Connected`], so
-    /// that nothing is processed before fingerprints are compared: what came earlier is kept, and
-    /// the next call, for which an empty datagram will do, hands it over.
+    /// `data` is not called before the handshake is complete, but it may be in the very call that
+    /// completes it: the caller keeps such payloads until it has polled the events and compared
+    /// fingerprints.
     fn handle_datagram(
         &mut self,
         now: Instant,

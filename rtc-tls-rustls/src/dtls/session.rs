@@ -22,9 +22,9 @@ use crate::certificate::certified_key;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a handshake may go on without progress once the peer seems to have given up. Anybody
 /// can forge an unprotected alert, so it does not end a handshake that goes on regardless.
-const PATIENCE_AFTER_ALERT: Duration = Duration::from_secs(3);
-/// Protected records that are kept until there are keys, and payloads until the peer is known:
-/// how many, and their bytes altogether.
+const PATIENCE_AFTER_ALERT: Duration = Duration::from_millis(500);
+/// Protected records that are kept until there are keys, and payloads until the handshake is
+/// complete: how many, and their bytes altogether.
 const MAX_KEPT: usize = 64;
 const MAX_KEPT_BYTES: usize = 128 * 1024;
 /// Most bytes that RFC 5705 keying material may have here.
@@ -33,11 +33,7 @@ const MAX_EXPORT: usize = 4096;
 /// Where the connection stands.
 enum Phase {
     Handshaking(Box<Handshaking>),
-    /// The handshake is complete. `announced` says that the caller has seen the event: until
-    /// then it cannot have compared the fingerprint, so it gets no data.
-    Connected {
-        announced: bool,
-    },
+    Connected,
     /// Closed by us or the peer, or failed.
     Ended,
 }
@@ -87,7 +83,7 @@ pub(crate) struct Session {
     secrets: Option<Secrets>,
     /// Protected records from before there were keys.
     early_records: Kept,
-    /// Payloads from before the peer was known.
+    /// Payloads from before the handshake was complete.
     early_data: Kept,
     datagrams: VecDeque<Vec<u8>>,
     events: VecDeque<DtlsEvent>,
@@ -176,15 +172,18 @@ impl Session {
         match kind {
             record::APPLICATION_DATA => {
                 match self.phase {
-                    Phase::Connected { announced: true } => data(content),
+                    Phase::Handshaking(_) => self.early_data.push(content),
+                    Phase::Connected => {
+                        self.hand_over_early_data(data);
+                        data(content);
+                    }
                     Phase::Ended => {}
-                    _ => self.early_data.push(content),
                 }
                 Ok(())
             }
             record::HANDSHAKE => match self.phase {
                 Phase::Handshaking(_) => self.handle_handshake(now, 1, content),
-                Phase::Connected { .. } => {
+                Phase::Connected => {
                     self.handle_late_handshake(now, content);
                     Ok(())
                 }
@@ -253,11 +252,17 @@ impl Session {
     }
 
     fn queue_alert(&mut self, alert: Alert) {
-        // Protected once the peer is known to have the keys.
-        let epoch = u16::from(!matches!(self.phase, Phase::Handshaking(_)));
         let mut datagram = Vec::new();
         let content = alert.encode();
-        if self.outbound.push(&mut datagram, record::ALERT, epoch, [&content, &[]]) {
+        // During the handshake it is unknown whether the peer has the keys already, and whether
+        // it still believes what is unprotected: it gets both.
+        if matches!(self.phase, Phase::Handshaking(_)) {
+            self.outbound.push(&mut datagram, record::ALERT, 0, [&content, &[]]);
+        }
+        if self.outbound.sealer.is_some() {
+            self.outbound.push(&mut datagram, record::ALERT, 1, [&content, &[]]);
+        }
+        if !datagram.is_empty() {
             self.datagrams.push_back(datagram);
         }
     }
@@ -314,9 +319,8 @@ impl Session {
         let awaited = step == Step::Send;
         let items = std::mem::take(&mut context.flight);
         handshaking.deadline.get_or_insert(now + PATIENCE);
-        if awaited || !items.is_empty() {
-            self.flight.start(items, awaited, now, &mut self.outbound, &mut self.datagrams);
-        }
+        // A client has no last flight: it must not answer a server that repeats its own.
+        self.flight.start(items, awaited, now, &mut self.outbound, &mut self.datagrams);
         if step == Step::Complete {
             self.complete();
         }
@@ -333,7 +337,13 @@ impl Session {
             srtp_profile: context.srtp_profile,
         }));
         self.secrets = Some(secrets);
-        self.phase = Phase::Connected { announced: false };
+        self.phase = Phase::Connected;
+    }
+
+    fn hand_over_early_data(&mut self, data: &mut dyn FnMut(&mut [u8])) {
+        while let Some(mut early) = self.early_data.pop() {
+            data(&mut early);
+        }
     }
 
     /// Opens the records that came before there were keys.
@@ -361,18 +371,17 @@ impl DtlsSession for Session {
         datagram: &mut [u8],
         data: &mut dyn FnMut(&mut [u8]),
     ) -> Result<()> {
-        if matches!(self.phase, Phase::Connected { announced: true }) {
-            while let Some(mut early) = self.early_data.pop() {
-                data(&mut early);
-            }
-        }
         let mut rest = datagram;
         while let Some(header) = Header::read(rest) {
             let (record, following) = rest.split_at_mut(record::HEADER + header.length);
             self.handle_record(now, &header, record, data)?;
             rest = following;
         }
-        self.handle_early_records(now, data)
+        self.handle_early_records(now, data)?;
+        if matches!(self.phase, Phase::Connected) {
+            self.hand_over_early_data(data);
+        }
+        Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<()> {
@@ -415,12 +424,7 @@ impl DtlsSession for Session {
     }
 
     fn poll_event(&mut self) -> Option<DtlsEvent> {
-        let event = self.events.pop_front()?;
-        if let (DtlsEvent::Connected(_), Phase::Connected { announced }) = (&event, &mut self.phase)
-        {
-            *announced = true;
-        }
-        Some(event)
+        self.events.pop_front()
     }
 
     fn overhead(&self) -> RecordOverhead {
@@ -430,7 +434,7 @@ impl DtlsSession for Session {
     }
 
     fn seal(&mut self, record: &mut [u8]) -> Result<usize> {
-        let Phase::Connected { .. } = self.phase else {
+        let Phase::Connected = self.phase else {
             return Err(Error::failure("cannot protect data: DTLS is not connected"));
         };
         let sealer = self.outbound.sealer.as_mut();
@@ -451,6 +455,14 @@ impl DtlsSession for Session {
             ))),
             Some(secrets) => Ok(secrets.export(label, length)),
             None => Err(Error::failure("cannot export keying material: DTLS is not connected")),
+        }
+    }
+
+    fn reject(&mut self, _now: Instant) {
+        if !matches!(self.phase, Phase::Ended) {
+            self.datagrams.clear();
+            self.queue_alert(Alert::BadCertificate);
+            self.phase = Phase::Ended;
         }
     }
 
