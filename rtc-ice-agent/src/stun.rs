@@ -259,3 +259,11 @@ fn finish(mut message: MessageWriteVec, key: Option<&Key>) -> Option<Vec<u8>> {
     message.add_fingerprint().ok()?;
     Some(message.finish())
 }
+
+/// What a STUN server answers.
+#[cfg(test)]
+pub(crate) fn server_answer(id: TransactionId, source: SocketAddr) -> Vec<u8> {
+    let mut message = writer(MessageClass::Success, id);
+    message.add_attribute(&XorMappedAddress::new(source, id)).expect("it fits");
+    finish(message, None).expect("it fits")
+}

@@ -129,7 +129,7 @@ impl Agent {
         pair.unreachable = false;
         match (pair.state, &mut pair.check) {
             (PairState::Succeeded, _) => {}
-            (PairState::InProgress, Some(check)) => {
+            (PairState::InProgress, Some(check)) if !check.backoff.is_exhausted() => {
                 let at = check.last_sent.map_or(now, |sent| (sent + TRIGGER_HOLDOFF).max(now));
                 check.backoff.hasten(at);
             }

@@ -56,6 +56,11 @@ impl Backoff {
         self.next = self.next.min(at);
     }
 
+    /// Whether there are no more transmissions.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.transmissions_left == 0
+    }
+
     pub(crate) fn next(&self) -> Instant {
         if self.transmissions_left == 0 { self.deadline } else { self.next.min(self.deadline) }
     }

@@ -1,0 +1,304 @@
+//! Two agents, their NATs and a STUN server on a network with virtual time, seeded loss and delay.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rtc_core::backend::{IceParameters, IceRole};
+use rtc_core::candidate::Candidate;
+use rtc_core::state::IceState;
+
+use crate::agent::{Agent, AgentConfig, AgentEvent, Received};
+use crate::stun;
+
+pub(super) const STUN_SERVER: &str = "198.51.100.3:3478";
+
+/// How a NAT maps and filters (RFC 4787 §4.1, §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NatKind {
+    /// One outside port for all destinations; only those sent to may answer.
+    PortRestricted,
+    /// Another outside port for each destination.
+    Symmetric,
+}
+
+#[derive(Debug)]
+struct Nat {
+    kind: NatKind,
+    outside: SocketAddr,
+    /// Inside and destination to outside.
+    mappings: Vec<(SocketAddr, SocketAddr, SocketAddr)>,
+}
+
+impl Nat {
+    fn out(&mut self, inside: SocketAddr, destination: SocketAddr) -> SocketAddr {
+        let known = |(i, d, _): &&(SocketAddr, SocketAddr, SocketAddr)| {
+            *i == inside && (*d == destination || self.kind == NatKind::PortRestricted)
+        };
+        let outside = match self.mappings.iter().find(known) {
+            Some((_, _, outside)) => *outside,
+            None => {
+                let port = self.outside.port() + u16::try_from(self.mappings.len()).unwrap();
+                SocketAddr::new(self.outside.ip(), port)
+            }
+        };
+        if !self.mappings.contains(&(inside, destination, outside)) {
+            self.mappings.push((inside, destination, outside));
+        }
+        outside
+    }
+
+    fn into(&self, source: SocketAddr, outside: SocketAddr) -> Option<SocketAddr> {
+        let allowed =
+            |(_, d, o): &&(SocketAddr, SocketAddr, SocketAddr)| *d == source && *o == outside;
+        self.mappings.iter().find(allowed).map(|(inside, _, _)| *inside)
+    }
+}
+
+/// One side.
+pub(super) struct Node {
+    pub(super) agent: Agent,
+    hosts: Vec<SocketAddr>,
+    nat: Option<Nat>,
+    /// With the time since the start.
+    pub(super) events: Vec<(Duration, AgentEvent)>,
+    pub(super) data: Vec<Vec<u8>>,
+    /// Datagrams sent.
+    pub(super) sent: usize,
+}
+
+impl Node {
+    pub(super) fn new(role: IceRole, seed: u8, hosts: &[&str]) -> Self {
+        let config = AgentConfig { role, relay_only: false, seed: [seed; 32] };
+        Self {
+            agent: Agent::new(config),
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            nat: None,
+            events: Vec::new(),
+            data: Vec::new(),
+            sent: 0,
+        }
+    }
+
+    pub(super) fn behind(mut self, kind: NatKind, outside: &str) -> Self {
+        let outside = outside.parse().unwrap();
+        self.nat = Some(Nat { kind, outside, mappings: Vec::new() });
+        self
+    }
+
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |(_, event): &(Duration, AgentEvent)| match event {
+            AgentEvent::Candidate(candidate) => Some(candidate.clone()),
+            _ => None,
+        };
+        self.events.iter().filter_map(candidate).collect()
+    }
+
+    /// When the state was reported, since the start.
+    pub(super) fn reached(&self, state: IceState) -> Option<Duration> {
+        let wanted = AgentEvent::State(state);
+        self.events.iter().find(|(_, event)| *event == wanted).map(|(at, _)| *at)
+    }
+
+    pub(super) fn states(&self) -> Vec<IceState> {
+        let state = |(_, event): &(Duration, AgentEvent)| match event {
+            AgentEvent::State(state) => Some(*state),
+            _ => None,
+        };
+        self.events.iter().filter_map(state).collect()
+    }
+
+    pub(super) fn parameters(&self) -> IceParameters {
+        self.agent.local_parameters().clone()
+    }
+}
+
+/// Sides of a [`Net`].
+pub(super) const A: usize = 0;
+pub(super) const B: usize = 1;
+
+pub(super) struct Net {
+    start: Instant,
+    pub(super) now: Instant,
+    rng: StdRng,
+    /// Share of datagrams that are lost, 0 to 1.
+    pub(super) loss: f64,
+    pub(super) delay: Duration,
+    /// Nothing arrives at these addresses any more.
+    pub(super) dead: Vec<SocketAddr>,
+    in_flight: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    sequence: u64,
+    pub(super) nodes: [Node; 2],
+}
+
+impl Net {
+    pub(super) fn new(seed: u64, a: Node, b: Node) -> Self {
+        let start = Instant::now();
+        Self {
+            start,
+            now: start,
+            rng: StdRng::seed_from_u64(seed),
+            loss: 0.0,
+            delay: Duration::from_millis(10),
+            dead: Vec::new(),
+            in_flight: BTreeMap::new(),
+            sequence: 0,
+            nodes: [a, b],
+        }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Gathers with or without the STUN server.
+    pub(super) fn gather(&mut self, side: usize, with_server: bool) {
+        let now = self.now;
+        let node = &mut self.nodes[side];
+        let hosts = node.hosts.clone();
+        node.agent.gather(now, &hosts, &[]);
+        if with_server {
+            node.agent.add_stun_server(now, STUN_SERVER.parse().unwrap());
+        }
+        node.agent.end_of_servers(now);
+        self.flush();
+    }
+
+    /// Gives `side` what it needs to know of the other side at present.
+    pub(super) fn signal_to(&mut self, side: usize) {
+        self.give_parameters(side);
+        for candidate in self.nodes[1 - side].candidates() {
+            self.give_candidate(side, &candidate);
+        }
+    }
+
+    pub(super) fn give_parameters(&mut self, side: usize) {
+        let remote = self.nodes[1 - side].parameters();
+        self.nodes[side].agent.set_remote_parameters(self.now, &remote).unwrap();
+        self.flush();
+    }
+
+    pub(super) fn give_candidate(&mut self, side: usize, candidate: &Candidate) {
+        let address = SocketAddr::new(candidate.host.parse().unwrap(), candidate.port);
+        self.nodes[side].agent.add_remote_candidate(self.now, candidate, address);
+        self.flush();
+    }
+
+    /// Gathers on both sides and tells both everything.
+    pub(super) fn connect(&mut self) {
+        self.gather(A, false);
+        self.gather(B, false);
+        self.signal_to(B);
+        self.signal_to(A);
+    }
+
+    pub(super) fn send_data(&mut self, side: usize, data: &[u8]) {
+        let pair = self.nodes[side].agent.selected_pair().expect("a pair is selected");
+        self.carry(side, pair.base, pair.address, data.to_vec());
+    }
+
+    /// Puts a datagram of an attacker on the network.
+    pub(super) fn inject(&mut self, from: &str, to: SocketAddr, datagram: Vec<u8>) {
+        self.put(from.parse().unwrap(), to, datagram);
+    }
+
+    pub(super) fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        self.flush();
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until `done`, at most for `limit`; true if it was reached.
+    pub(super) fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while !done(self) {
+            if !self.step(end) {
+                return done(self);
+            }
+        }
+        true
+    }
+
+    pub(super) fn run_until_both(&mut self, limit: Duration, state: IceState) -> bool {
+        self.run_until(limit, |net| net.nodes.iter().all(|node| node.agent.state() == state))
+    }
+
+    /// Does the next thing if it happens before `end`.
+    fn step(&mut self, end: Instant) -> bool {
+        let arrival = self.in_flight.keys().next().map(|(at, _)| *at);
+        let timeout = self.nodes.iter().filter_map(|node| node.agent.poll_timeout()).min();
+        let Some(next) = arrival.into_iter().chain(timeout).min().filter(|at| *at <= end) else {
+            return false;
+        };
+        assert!(next >= self.now || timeout.is_some_and(|at| at <= self.now), "time runs forward");
+        self.now = self.now.max(next);
+        while let Some(entry) = self.in_flight.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            let (from, to, datagram) = entry.remove();
+            self.arrive(from, to, &datagram);
+        }
+        for node in &mut self.nodes {
+            node.agent.handle_timeout(self.now);
+            let next = node.agent.poll_timeout();
+            assert!(next.is_none_or(|at| at > self.now), "a timeout is not asked for again");
+        }
+        self.flush();
+        true
+    }
+
+    fn flush(&mut self) {
+        for side in [A, B] {
+            while let Some(transmit) = self.nodes[side].agent.poll_transmit() {
+                self.carry(side, transmit.local, transmit.remote, transmit.contents);
+            }
+            let elapsed = self.elapsed();
+            let node = &mut self.nodes[side];
+            while let Some(event) = node.agent.poll_event() {
+                node.events.push((elapsed, event));
+            }
+        }
+    }
+
+    fn carry(&mut self, side: usize, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+        let node = &mut self.nodes[side];
+        node.sent += 1;
+        let from = node.nat.as_mut().map_or(from, |nat| nat.out(from, to));
+        self.put(from, to, datagram);
+    }
+
+    fn put(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+        if self.dead.contains(&to) || self.dead.contains(&from) {
+            return;
+        }
+        if self.loss > 0.0 && self.rng.random_bool(self.loss) {
+            return;
+        }
+        self.sequence += 1;
+        self.in_flight.insert((self.now + self.delay, self.sequence), (from, to, datagram));
+    }
+
+    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        if to == STUN_SERVER.parse().unwrap() {
+            let request = stun::Binding::decode(datagram).expect("a request to the server");
+            let answer = stun::server_answer(request.transaction_id(), from);
+            self.put(to, from, answer);
+            return;
+        }
+        for node in &mut self.nodes {
+            let inside = match &node.nat {
+                Some(nat) => nat.into(from, to),
+                None => node.hosts.contains(&to).then_some(to),
+            };
+            let Some(local) = inside else { continue };
+            if node.agent.handle_datagram(self.now, local, from, datagram) == Received::Data {
+                node.data.push(datagram.to_vec());
+            }
+        }
+        self.flush();
+    }
+}
