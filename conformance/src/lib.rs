@@ -11,6 +11,7 @@ mod lab;
 mod outcome;
 mod peer;
 mod runner;
+mod sdp;
 mod suite;
 mod sys;
 

@@ -216,11 +216,8 @@ fn attempt(case: &Case, directory: &Path, index: usize) -> (Outcome, Duration) {
     let outcome = spawn(case, &result, &output)
         .map_err(|error| format!("cannot start the test: {error}"))
         .and_then(|child| watch(child, case.limit))
-        .and_then(|()| read_result(&result));
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(reason) => Outcome::Failed(format!("{reason}\n{}", tail(&output))),
-    };
+        .and_then(|()| read_result(&result))
+        .unwrap_or_else(|reason| Outcome::Failed(format!("{reason}\n{}", tail(&output))));
     (outcome, begun.elapsed())
 }
 
@@ -230,6 +227,7 @@ fn spawn(case: &Case, result: &Path, output: &Path) -> std::io::Result<std::proc
         .arg("--child")
         .arg(case.title())
         .env(RESULT, result)
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
@@ -290,7 +288,7 @@ fn read_result(path: &Path) -> Result<Outcome, String> {
     match kind {
         "passed" => Ok(Outcome::Passed),
         "skipped" => Ok(Outcome::Skipped(detail.to_owned())),
-        _ => Err(detail.to_owned()),
+        _ => Ok(Outcome::Failed(detail.to_owned())),
     }
 }
 

@@ -4,8 +4,14 @@ use crate::lab::Lab;
 use std::time::Duration;
 
 mod abi;
+mod candidates;
+mod configuration;
+mod connection;
+mod data;
+mod descriptions;
 mod errors;
 mod ids;
+mod negotiation;
 mod strings;
 
 /// One test: a sentence and the function that proves it.
@@ -53,6 +59,12 @@ const TOPICS: &[Topic] = &[
     ("errors", errors::cases),
     ("ids", ids::cases),
     ("strings", strings::cases),
+    ("configuration", configuration::cases),
+    ("descriptions", descriptions::cases),
+    ("candidates", candidates::cases),
+    ("negotiation", negotiation::cases),
+    ("connection", connection::cases),
+    ("data", data::cases),
 ];
 
 /// Every test of the suite.
