@@ -5,6 +5,7 @@ mod certificate;
 mod crypto;
 mod der;
 mod dtls;
+mod tls;
 mod x509;
 
 use std::time::Instant;
@@ -13,6 +14,7 @@ use rtc_core::Result;
 use rtc_core::backend::dtls::{
     Certificate, CertificateKind, DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsSession,
 };
+use rtc_core::backend::tls::{TlsBackend, TlsClientConfig, TlsServerConfig, TlsSession};
 
 /// The backend, for tables of backends.
 pub static BACKEND: RustlsBackend = RustlsBackend;
@@ -48,5 +50,19 @@ impl DtlsBackend for RustlsBackend {
 
     fn session(&self, config: DtlsConfig, now: Instant) -> Result<Box<dyn DtlsSession>> {
         Ok(Box::new(dtls::Session::new(config, now)?))
+    }
+}
+
+impl TlsBackend for RustlsBackend {
+    fn name(&self) -> &'static str {
+        "rustls"
+    }
+
+    fn client(&self, server_name: &str, config: &TlsClientConfig) -> Result<Box<dyn TlsSession>> {
+        Ok(Box::new(tls::Stream::client(server_name, config)?))
+    }
+
+    fn server(&self, config: &TlsServerConfig) -> Result<Box<dyn TlsSession>> {
+        Ok(Box::new(tls::Stream::server(config)?))
     }
 }

@@ -161,8 +161,8 @@ pub(crate) fn run(
     let mut queue = BinaryHeap::new();
     let mut order = 0;
     loop {
-        for from in 0..2 {
-            for datagram in sides[from].outgoing() {
+        for (from, side) in sides.iter_mut().enumerate() {
+            for datagram in side.outgoing() {
                 let copies = 1 + u64::from(random.percent(link.duplicate_percent));
                 for _ in 0..copies {
                     if random.percent(link.loss_percent) {
