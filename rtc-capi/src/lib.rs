@@ -1,3 +1,17 @@
-//! The C library `datachannel`.
+//! The C library `datachannel`: `rtc/rtc.h` over librtc, and nothing but the boundary.
+//!
+//! - [`abi`]: types and constants of the header.
+//! - `boundary`: what every exported function goes through.
+//! - `handles`: identifiers and user pointers.
+//! - `callbacks`: C functions called from Rust.
+//! - `logger`: the log callback.
+//! - `api`: the functions, in the order of the header.
+
+#[macro_use]
+mod boundary;
 
 pub mod abi;
+pub mod api;
+mod callbacks;
+mod handles;
+mod logger;

@@ -1,10 +1,13 @@
 //! What connections share: the runtime for I/O and the pool for callbacks.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use parking_lot::{Condvar, Mutex};
+
 use crate::error::{Error, Result};
+use crate::peer::Peer;
 use crate::runtime::pool::Pool;
 use crate::runtime::{Runtime, TokioRuntime};
 
@@ -13,6 +16,15 @@ use crate::runtime::{Runtime, TokioRuntime};
 pub struct Engine {
     runtime: Arc<dyn Runtime>,
     pool: Arc<Pool>,
+    active: Mutex<Active>,
+    quiet: Condvar,
+}
+
+/// The connections that still have something to do, whether or not the application knows them.
+#[derive(Debug, Default)]
+struct Active {
+    drivers: usize,
+    peers: Vec<Weak<Peer>>,
 }
 
 impl Engine {
@@ -31,7 +43,7 @@ impl Engine {
     pub fn with_runtime(runtime: Arc<dyn Runtime>, callback_threads: usize) -> Arc<Self> {
         let pool = Arc::new(Pool::new());
         pool.set_size(callback_threads);
-        Arc::new(Self { runtime, pool })
+        Arc::new(Self { runtime, pool, active: Mutex::default(), quiet: Condvar::new() })
     }
 
     /// The runtime.
@@ -41,6 +53,44 @@ impl Engine {
 
     pub(crate) fn pool(&self) -> Arc<Pool> {
         self.pool.clone()
+    }
+
+    pub(crate) fn enlist(&self, peer: Weak<Peer>) {
+        let mut active = self.active.lock();
+        active.drivers += 1;
+        if active.peers.len() == active.peers.capacity() {
+            active.peers.retain(|peer| peer.strong_count() > 0);
+        }
+        active.peers.push(peer);
+    }
+
+    pub(crate) fn discharge(&self) {
+        self.active.lock().drivers -= 1;
+        self.quiet.notify_all();
+    }
+
+    /// Waits until every connection is closed on the wire; false when some were not at `deadline`.
+    pub fn wait_quiet(&self, deadline: Instant) -> bool {
+        let mut active = self.active.lock();
+        while active.drivers > 0 {
+            if self.quiet.wait_until(&mut active, deadline).timed_out() {
+                return active.drivers == 0;
+            }
+        }
+        true
+    }
+
+    /// Ends every connection at once, without flushing.
+    pub fn abort_all(&self) {
+        let peers = std::mem::take(&mut self.active.lock().peers);
+        for peer in peers.iter().filter_map(Weak::upgrade) {
+            peer.abort();
+        }
+    }
+
+    /// Changes where the pool for callbacks begins.
+    pub fn set_callback_threads(&self, threads: usize) {
+        self.pool.set_size(threads);
     }
 
     /// Ends the threads of callbacks and I/O; false when some were still busy at `deadline`, in

@@ -174,6 +174,7 @@ impl Peer {
     pub(super) fn start_driver(&self) {
         let Some(peer) = self.me.upgrade() else { return };
         let timer = self.engine.runtime().timer(Instant::now() + IDLE);
+        self.engine.enlist(self.me.clone());
         self.engine.runtime().spawn(Box::pin(Driver { peer, timer }));
     }
 }
@@ -207,6 +208,12 @@ fn send_batch(
 struct Driver {
     peer: Arc<Peer>,
     timer: Pin<Box<dyn Timer>>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.peer.engine.discharge();
+    }
 }
 
 impl Future for Driver {

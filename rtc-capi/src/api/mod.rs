@@ -1,0 +1,7 @@
+//! The exported functions, one module for each group of the header.
+
+pub mod channel;
+pub mod data_channel;
+pub mod global;
+pub mod peer;
+pub mod unavailable;

@@ -1,0 +1,152 @@
+//! Where Rust calls C: each function pointer becomes a closure that looks the user pointer up when
+//! it runs, and does nothing once the object is deleted.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::{CString, c_char, c_int, c_void};
+
+use librtc::{DataChannel, Message, MessageKind};
+
+use crate::abi;
+use crate::boundary::clamp;
+use crate::handles;
+
+thread_local! {
+    /// How many callbacks this thread is inside of.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// True while this thread runs a callback.
+pub(crate) fn is_inside() -> bool {
+    DEPTH.get() > 0
+}
+
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// Calls `function` with the user pointer of `id`, unless `id` is deleted.
+fn call(id: c_int, function: impl FnOnce(*mut c_void)) {
+    if let Some(pointer) = handles::pointer(id) {
+        let _inside = Inside::enter();
+        function(pointer.get());
+    }
+}
+
+/// A C string. Text from the network may contain zeros: C sees it up to the first one.
+fn c_string(text: &str) -> CString {
+    let bytes = text.split('\0').next().unwrap_or_default();
+    CString::new(bytes).unwrap_or_default()
+}
+
+/// The signature that most callbacks have.
+type Plain = unsafe extern "C" fn(c_int, *mut c_void);
+/// The signature of callbacks that get a state.
+type WithState = unsafe extern "C" fn(c_int, c_int, *mut c_void);
+/// The signature of callbacks that get two strings.
+type WithTexts = unsafe extern "C" fn(c_int, *const c_char, *const c_char, *mut c_void);
+/// The signature of callbacks that get one string.
+type WithText = unsafe extern "C" fn(c_int, *const c_char, *mut c_void);
+/// The signature of message callbacks.
+type WithMessage = unsafe extern "C" fn(c_int, *const c_char, c_int, *mut c_void);
+
+/// For open, closed, buffered amount low, available.
+pub(crate) fn plain(id: c_int, callback: Plain) -> impl Fn(&DataChannel) + Send + Sync {
+    // SAFETY: a function of the type that the header asks for, called as the header says.
+    move |_| call(id, |pointer| unsafe { callback(id, pointer) })
+}
+
+/// For states, whose numbers are those of the header.
+pub(crate) fn state<S>(
+    id: c_int,
+    callback: WithState,
+    number: fn(S) -> c_int,
+) -> impl Fn(S) + Send + Sync {
+    // SAFETY: as in `plain`.
+    move |state| call(id, |pointer| unsafe { callback(id, number(state), pointer) })
+}
+
+/// For descriptions and candidates.
+pub(crate) fn texts(id: c_int, callback: WithTexts) -> impl Fn(&str, &str) + Send + Sync {
+    move |first, second| {
+        let (first, second) = (c_string(first), c_string(second));
+        // SAFETY: as in `plain`; the strings live until the callback returns.
+        call(id, |pointer| unsafe { callback(id, first.as_ptr(), second.as_ptr(), pointer) });
+    }
+}
+
+/// For errors.
+pub(crate) fn error(id: c_int, callback: WithText) -> impl Fn(&DataChannel, &str) + Send + Sync {
+    move |_, text| {
+        let text = c_string(text);
+        // SAFETY: as in `plain`; the string lives until the callback returns.
+        call(id, |pointer| unsafe { callback(id, text.as_ptr(), pointer) });
+    }
+}
+
+/// For messages: a binary one with its length, a text one terminated and with the negative of its
+/// length with terminator.
+pub(crate) fn message(
+    id: c_int,
+    callback: WithMessage,
+) -> impl Fn(&DataChannel, Message) + Send + Sync {
+    move |_, message| {
+        let length = clamp(message.data.len());
+        match message.kind {
+            MessageKind::Binary => call(id, |pointer| {
+                // SAFETY: as in `plain`; the data lives until the callback returns.
+                unsafe { callback(id, message.data.as_ptr().cast(), length, pointer) }
+            }),
+            MessageKind::Text => {
+                let mut text = Vec::with_capacity(message.data.len() + 1);
+                text.extend_from_slice(&message.data);
+                text.push(0);
+                let size = length.saturating_add(1).saturating_neg();
+                // SAFETY: as in `plain`; the text lives until the callback returns.
+                call(id, |pointer| unsafe { callback(id, text.as_ptr().cast(), size, pointer) });
+            }
+        }
+    }
+}
+
+/// For data channels of the peer: they get an identifier at the moment they are handed over, and
+/// begin with the user pointer of their connection.
+pub(crate) fn data_channel(id: c_int, callback: WithState) -> impl Fn(DataChannel) + Send + Sync {
+    move |channel| {
+        let Some(inherited) = handles::pointer(id) else { return };
+        let channel = handles::insert(handles::Object::DataChannel(channel), inherited);
+        // SAFETY: as in `plain`.
+        call(id, |pointer| unsafe { callback(id, channel, pointer) });
+    }
+}
+
+/// Calls the log callback.
+pub(crate) fn log(
+    callback: unsafe extern "C" fn(c_int, *const c_char),
+    level: c_int,
+    message: &str,
+) {
+    let message = c_string(message);
+    // SAFETY: a function of the type that the header asks for; the string outlives the call.
+    unsafe { callback(level, message.as_ptr()) };
+}
+
+const _: () = {
+    // The callback types of the header are options of the ones above.
+    const fn same(_: abi::OpenCallback, _: abi::MessageCallback, _: abi::DescriptionCallback) {}
+    const PLAIN: Option<Plain> = None;
+    const MESSAGE: Option<WithMessage> = None;
+    const TEXTS: Option<WithTexts> = None;
+    same(PLAIN, MESSAGE, TEXTS);
+};

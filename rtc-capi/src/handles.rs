@@ -1,0 +1,106 @@
+//! Identifiers: what C holds instead of objects.
+//!
+//! One counter serves all kinds; no number is used twice. The entry of an identifier goes away when
+//! its object is deleted, and with it every callback: a callback looks its user pointer up first.
+
+use std::collections::HashMap;
+use std::ffi::{c_int, c_void};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use librtc::{DataChannel, Error, PeerConnection, Result};
+use parking_lot::RwLock;
+
+/// Locks of the table, so that threads with different objects seldom meet.
+const SHARDS: usize = 64;
+
+/// What an identifier stands for.
+#[derive(Clone)]
+pub(crate) enum Object {
+    Peer(PeerConnection),
+    DataChannel(DataChannel),
+}
+
+struct Entry {
+    object: Object,
+    pointer: UserPointer,
+}
+
+/// The caller's pointer. The library never looks at what it points to.
+#[derive(Clone, Copy)]
+pub(crate) struct UserPointer(usize);
+
+impl UserPointer {
+    pub(crate) const NULL: Self = Self(0);
+
+    pub(crate) fn new(pointer: *mut c_void) -> Self {
+        Self(pointer.expose_provenance())
+    }
+
+    pub(crate) fn get(self) -> *mut c_void {
+        std::ptr::with_exposed_provenance_mut(self.0)
+    }
+}
+
+type Shard = RwLock<HashMap<c_int, Entry>>;
+
+static TABLE: LazyLock<[Shard; SHARDS]> =
+    LazyLock::new(|| std::array::from_fn(|_| Shard::default()));
+static LAST: AtomicI32 = AtomicI32::new(0);
+
+fn shard(id: c_int) -> &'static Shard {
+    &TABLE[id.unsigned_abs() as usize % SHARDS]
+}
+
+/// Gives an object its identifier.
+pub(crate) fn insert(object: Object, pointer: UserPointer) -> c_int {
+    let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    shard(id).write().insert(id, Entry { object, pointer });
+    id
+}
+
+/// Forgets an identifier.
+pub(crate) fn remove(id: c_int) -> Option<Object> {
+    shard(id).write().remove(&id).map(|entry| entry.object)
+}
+
+/// Forgets all identifiers.
+pub(crate) fn remove_all() -> Vec<Object> {
+    TABLE
+        .iter()
+        .flat_map(|shard| std::mem::take(&mut *shard.write()).into_values())
+        .map(|entry| entry.object)
+        .collect()
+}
+
+/// The user pointer of an object; `None` once it is deleted.
+pub(crate) fn pointer(id: c_int) -> Option<UserPointer> {
+    shard(id).read().get(&id).map(|entry| entry.pointer)
+}
+
+/// Sets the user pointer of an object; nothing happens for an unknown identifier.
+pub(crate) fn set_pointer(id: c_int, pointer: UserPointer) {
+    if let Some(entry) = shard(id).write().get_mut(&id) {
+        entry.pointer = pointer;
+    }
+}
+
+fn get(id: c_int) -> Option<Object> {
+    shard(id).read().get(&id).map(|entry| entry.object.clone())
+}
+
+/// The peer connection of that identifier.
+pub(crate) fn peer(id: c_int) -> Result<PeerConnection> {
+    match get(id) {
+        Some(Object::Peer(peer)) => Ok(peer),
+        _ => Err(Error::invalid(format!("{id} is not a peer connection"))),
+    }
+}
+
+/// The data channel of that identifier.
+pub(crate) fn data_channel(id: c_int) -> Result<DataChannel> {
+    match get(id) {
+        Some(Object::DataChannel(channel)) => Ok(channel),
+        _ => Err(Error::invalid(format!("{id} is not a data channel"))),
+    }
+}

@@ -1,0 +1,63 @@
+//! The backends that are compiled in, and which of them are used.
+
+use std::sync::OnceLock;
+
+use rtc_core::backend::{DtlsBackend, IceBackend};
+use rtc_core::peer::Backends;
+use rtc_core::{Error, Result};
+
+#[cfg(not(feature = "ice-agent"))]
+compile_error!("librtc needs an ICE backend: enable the feature `ice-agent`");
+
+#[cfg(not(feature = "tls-rustls"))]
+compile_error!("librtc needs a TLS backend: enable the feature `tls-rustls`");
+
+/// The ICE backends that are compiled in; the first is the default.
+pub static ICE_BACKENDS: &[&dyn IceBackend] = &[
+    #[cfg(feature = "ice-agent")]
+    &rtc_ice_agent::BACKEND,
+];
+
+/// The DTLS backends that are compiled in; the first is the default.
+pub static DTLS_BACKENDS: &[&dyn DtlsBackend] = &[
+    #[cfg(feature = "tls-rustls")]
+    &rtc_tls_rustls::BACKEND,
+];
+
+/// The ICE backend of that name.
+pub fn ice_backend(name: &str) -> Result<&'static dyn IceBackend> {
+    ICE_BACKENDS
+        .iter()
+        .find(|backend| backend.name() == name)
+        .copied()
+        .ok_or_else(|| Error::invalid(format!("there is no ICE backend named {name:?}")))
+}
+
+/// The DTLS backend of that name.
+pub fn dtls_backend(name: &str) -> Result<&'static dyn DtlsBackend> {
+    DTLS_BACKENDS
+        .iter()
+        .find(|backend| backend.name() == name)
+        .copied()
+        .ok_or_else(|| Error::invalid(format!("there is no TLS backend named {name:?}")))
+}
+
+/// What connections use that do not choose for themselves: the environment's choice
+/// (`RTC_ICE_BACKEND`, `RTC_TLS_BACKEND`, unless the process is privileged), else the first.
+pub fn default_backends() -> Backends {
+    static CHOICE: OnceLock<Backends> = OnceLock::new();
+    *CHOICE.get_or_init(|| {
+        let ice = from_environment("RTC_ICE_BACKEND", ice_backend).unwrap_or(ICE_BACKENDS[0]);
+        let dtls = from_environment("RTC_TLS_BACKEND", dtls_backend).unwrap_or(DTLS_BACKENDS[0]);
+        log::info!("backends: ICE by {}, TLS by {}", ice.name(), dtls.name());
+        Backends { ice, dtls }
+    })
+}
+
+fn from_environment<T>(variable: &str, find: fn(&str) -> Result<T>) -> Option<T> {
+    if crate::sys::is_privileged() {
+        return None;
+    }
+    let name = std::env::var(variable).ok()?;
+    find(&name).inspect_err(|error| log::error!("{variable} is ignored: {error}")).ok()
+}
