@@ -11,6 +11,7 @@ mod layout;
 mod process;
 mod project;
 mod reference;
+mod side_by_side;
 mod signatures;
 
 use std::process::ExitCode;
@@ -57,6 +58,12 @@ const TASKS: &[Task] = &[
         options: "--prefix DIR",
         help: "install libdatachannel 0.24.6, data channels only: what is fast",
         run: reference::install_yardstick,
+    },
+    Task {
+        name: "side-by-side",
+        options: "[--ours DIR] [--real DIR] [--only MODE] [--seconds N] [--rounds N] [--cpus two,one]",
+        help: "measure two libraries alternately with benches/c/rtcbench.c",
+        run: side_by_side::run,
     },
 ];
 

@@ -1,0 +1,228 @@
+//! Measuring our library and the real one in turn, under the same load, on the same machine.
+//!
+//! Both run alternately within one call, so that what else the machine does falls on both. It
+//! reports and never judges: a measurement that breaks down leaves a gap.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::args::Args;
+use crate::process::{self, Need, progress};
+use crate::{dist, project, reference};
+
+/// What is measured: a mode of rtcbench, and whether it is worth pinning to one CPU.
+const MODES: [(&str, bool); 7] = [
+    ("bulk:65536", true),
+    ("bulk:1024", true),
+    ("bulk:100", true),
+    ("rtt", true),
+    ("setup", true),
+    ("multi:8", true),
+    ("many:100", false),
+];
+
+/// `cargo xtask side-by-side`.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let only = args.text("--only").unwrap_or_default();
+    let modes: Vec<_> = MODES.iter().copied().filter(|(mode, _)| mode.starts_with(only)).collect();
+    if modes.is_empty() {
+        bail!("--only {only:?} fits none of {}", MODES.map(|(mode, _)| mode).join(" "));
+    }
+    let cpus = match args.text("--cpus").unwrap_or("two,one") {
+        "two" => &[None][..],
+        "one" => &[Some(0)][..],
+        "two,one" | "one,two" => &[None, Some(0)][..],
+        other => bail!("--cpus knows `two`, `one` and `two,one`, not {other:?}"),
+    };
+    let rounds = args.number("--rounds", 3u32)?;
+    let seconds = args.number("--seconds", 3.0f64)?;
+
+    let work = project::target().join("side-by-side");
+    std::fs::create_dir_all(&work).with_context(|| format!("cannot create {work:?}"))?;
+    let bench = Bench { program: compile(&work)?, seconds };
+    let libraries = [our_library(&args, &work)?, real_library(&args)?];
+
+    println!("{:<34} {:>12} {:>12} {:>7}  unit", "name", "ours", "real", "ratio");
+    for (mode, may_pin) in modes {
+        for &cpu in cpus.iter().filter(|cpu| cpu.is_none() || may_pin) {
+            let mut figures = Figures::default();
+            for round in 0..rounds {
+                // Whoever runs second finds warmer caches and a hotter CPU: take turns.
+                for side in [round as usize % 2, (round as usize + 1) % 2] {
+                    let name = ["ours", "real"][side];
+                    let place = cpu.map_or("", |_| " on one CPU");
+                    progress(format_args!("{mode}{place}, round {}: {name}", round + 1));
+                    figures.add(side, &bench.measure(&libraries[side], mode, cpu)?);
+                }
+            }
+            figures.print(if cpu.is_some() { "@1cpu" } else { "" });
+        }
+    }
+    Ok(())
+}
+
+fn our_library(args: &Args, work: &Path) -> Result<PathBuf> {
+    let prefix = match args.optional_folder("--ours")? {
+        Some(prefix) => prefix,
+        None => {
+            let prefix = work.join("ours");
+            let options = dist::Options { features: None, profile: "release", keep_debug: false };
+            dist::install(&prefix, &options)?;
+            prefix
+        }
+    };
+    library_in(&prefix)
+}
+
+fn real_library(args: &Args) -> Result<PathBuf> {
+    match args.optional_folder("--real")? {
+        Some(prefix) => library_in(&prefix),
+        None => library_in(&reference::yardstick()?),
+    }
+}
+
+fn library_in(prefix: &Path) -> Result<PathBuf> {
+    let library = prefix.join("lib/libdatachannel.so");
+    if !library.exists() {
+        bail!("{library:?} does not exist");
+    }
+    Ok(library)
+}
+
+fn compile(work: &Path) -> Result<PathBuf> {
+    process::require(&[(Need::Program("cc"), "gcc")])?;
+    let program = work.join("rtcbench");
+    process::run_quietly(
+        Command::new("cc")
+            .args(["-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror"])
+            .arg("-I")
+            .arg(project::root().join("rtc-capi/include"))
+            .arg(project::root().join("benches/c/rtcbench.c"))
+            .args(["-ldl", "-lpthread", "-o"])
+            .arg(&program),
+    )?;
+    Ok(program)
+}
+
+/// The compiled load generator.
+struct Bench {
+    program: PathBuf,
+    seconds: f64,
+}
+
+impl Bench {
+    /// What the program printed; trouble goes to the standard error and leaves figures out.
+    fn measure(&self, library: &Path, mode: &str, cpu: Option<u32>) -> Result<String> {
+        let mut command = Command::new(&self.program);
+        command.arg("--lib").arg(library).args(["--seconds", &self.seconds.to_string()]);
+        if let Some(cpu) = cpu {
+            command.args(["--cpu", &cpu.to_string()]);
+        }
+        let output = command
+            .arg(mode)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        if !output.status.success() {
+            progress(format_args!("{command:?} broke down ({})", output.status));
+        }
+        String::from_utf8(output.stdout).with_context(|| format!("{command:?} printed no text"))
+    }
+}
+
+/// The figures of one measurement, ours and the real library's, from all rounds.
+#[derive(Default)]
+struct Figures {
+    /// In the order they first came.
+    names: Vec<String>,
+    by_name: BTreeMap<String, Figure>,
+}
+
+#[derive(Default)]
+struct Figure {
+    unit: String,
+    higher_is_better: bool,
+    values: [Vec<f64>; 2],
+}
+
+impl Figures {
+    /// Takes the lines `NAME VALUE UNIT higher|lower` of one side.
+    fn add(&mut self, side: usize, printed: &str) {
+        for line in printed.lines() {
+            let [name, value, unit, better] = line.split_whitespace().collect::<Vec<_>>()[..]
+            else {
+                continue;
+            };
+            let Ok(value) = value.parse::<f64>() else { continue };
+            if !self.by_name.contains_key(name) {
+                self.names.push(name.into());
+            }
+            let figure = self.by_name.entry(name.into()).or_default();
+            figure.unit = unit.into();
+            figure.higher_is_better = better == "higher";
+            figure.values[side].push(value);
+        }
+    }
+
+    fn print(&self, suffix: &str) {
+        for name in &self.names {
+            let figure = &self.by_name[name];
+            let [ours, real] = figure.values.each_ref().map(|values| median(values));
+            let text = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.2}"));
+            let ratio = match (ours, real) {
+                (Some(ours), Some(real)) if real != 0.0 => Some(ours / real),
+                _ => None,
+            };
+            let verdict = match (ours, real) {
+                (Some(ours), Some(real)) if (ours - real).abs() <= 0.05 * real => "even",
+                (Some(ours), Some(real)) if (ours > real) == figure.higher_is_better => "better",
+                (Some(_), Some(_)) => "worse",
+                _ => "-",
+            };
+            println!(
+                "{:<34} {:>12} {:>12} {:>7}  {} {verdict}",
+                format!("{name}{suffix}"),
+                text(ours),
+                text(real),
+                text(ratio),
+                figure.unit
+            );
+        }
+    }
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_medians_over_rounds_and_gaps_stay_gaps() {
+        let mut figures = Figures::default();
+        for value in [5, 1, 3] {
+            figures.add(0, &format!("bulk.goodput {value} Mbit/s higher\nnoise\n"));
+        }
+        figures.add(1, "bulk.goodput 2 Mbit/s higher\nrtt.median 4 us lower\n");
+        figures.add(1, "rtt.median 6 us lower\nrtt.p99 -nan us lower\n");
+        assert_eq!(figures.names, ["bulk.goodput", "rtt.median", "rtt.p99"]);
+        let medians = |name: &str| figures.by_name[name].values.each_ref().map(|v| median(v));
+        assert_eq!(medians("bulk.goodput"), [Some(3.0), Some(2.0)]);
+        assert_eq!(medians("rtt.median"), [None, Some(5.0)]);
+        assert!(figures.by_name["bulk.goodput"].higher_is_better);
+        assert!(!figures.by_name["rtt.median"].higher_is_better);
+    }
+}
