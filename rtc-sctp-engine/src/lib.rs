@@ -21,9 +21,18 @@
 #![forbid(unsafe_code)]
 
 mod association;
+mod clock;
 mod config;
+mod congestion;
+mod cookie;
 mod event;
+mod inbound;
+mod outbound;
+mod random;
+mod serial;
+mod wire;
 
 pub use association::Association;
 pub use config::{Config, CongestionControl, ZeroChecksum};
 pub use event::{Event, FailureReason, Message, Metrics, SendError, SendOptions, State};
+pub use wire::inspect_packet;

@@ -1,0 +1,163 @@
+//! CUBIC (RFC 9438), and the adaptive controller, which differs from it in its reaction to loss.
+//!
+//! On a drop-tail bottleneck loss comes with a full queue, so the round-trip time is well above its
+//! minimum; random loss comes at any delay. The adaptive controller cuts the window by as much as
+//! drains the queue that the delay shows, at most by what CUBIC cuts, and not at all when there is
+//! no queue. A path that loses more than the ceiling of [`LossRate`] gets CUBIC's full cut.
+
+use super::hystart::Rounds;
+use super::loss_rate::LossRate;
+use super::{AckSample, LossSample, Windows};
+use crate::clock::Nanos;
+
+/// Multiplicative decrease (RFC 9438 §4.6).
+const BETA: f64 = 0.7;
+/// Growth constant, packets per second cubed (RFC 9438 §5.1).
+const C: f64 = 0.4;
+/// Packets per round trip that keep the Reno-friendly region as fast as Reno (RFC 9438 §4.3).
+const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
+/// A cut by less than this is not made: the delay shows no queue.
+const NO_QUEUE: f64 = 0.95;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Cubic {
+    segment: usize,
+    windows: Windows,
+    adaptive: bool,
+    reacted_at: Nanos,
+    rounds: Rounds,
+    loss_rate: LossRate,
+    /// Start of the current stretch of congestion avoidance; 0 when none has begun.
+    epoch: Nanos,
+    /// Window before the last reduction, packets.
+    w_max: f64,
+    /// Window Reno would have by now, packets.
+    w_reno: f64,
+    /// Seconds from the epoch until the window is back at `w_max`.
+    k: f64,
+    /// Fractions of a byte not added to the window yet.
+    remainder: f64,
+}
+
+impl Cubic {
+    pub(super) fn new(segment: usize, windows: Windows, adaptive: bool) -> Self {
+        Self {
+            segment,
+            windows,
+            adaptive,
+            reacted_at: 0,
+            rounds: Rounds::new(),
+            loss_rate: LossRate::default(),
+            epoch: 0,
+            w_max: 0.0,
+            w_reno: 0.0,
+            k: 0.0,
+            remainder: 0.0,
+        }
+    }
+
+    pub(super) fn windows(&self) -> Windows {
+        self.windows
+    }
+
+    fn packets(&self) -> f64 {
+        self.windows.cwnd as f64 / self.segment as f64
+    }
+
+    pub(super) fn on_ack(&mut self, sample: &AckSample) {
+        self.loss_rate.delivered(sample.acked, self.segment);
+        self.rounds.sample(sample);
+        let slow_start = self.windows.cwnd < self.windows.ssthresh;
+        if slow_start && self.rounds.delay_grows() {
+            self.windows.ssthresh = self.windows.cwnd;
+            return;
+        }
+        if !sample.window_limited || sample.sent_at <= self.reacted_at {
+            return;
+        }
+        if slow_start {
+            self.windows.cwnd = self.windows.cwnd.saturating_add(sample.acked);
+        } else {
+            self.avoid_congestion(sample);
+        }
+    }
+
+    fn avoid_congestion(&mut self, sample: &AckSample) {
+        let cwnd = self.packets();
+        if self.epoch == 0 {
+            self.epoch = sample.now;
+            self.w_reno = cwnd;
+            self.w_max = self.w_max.max(cwnd);
+            self.k = ((self.w_max - cwnd) / C).cbrt();
+        }
+        let elapsed = (sample.now - self.epoch + sample.srtt) as f64 / 1e9;
+        let w_cubic = C * (elapsed - self.k).powi(3) + self.w_max;
+        let target = w_cubic.clamp(cwnd, 1.5 * cwnd);
+        let acked = sample.acked as f64 / self.segment as f64;
+        let alpha = if self.w_reno >= self.w_max { 1.0 } else { ALPHA };
+        self.w_reno += alpha * acked / cwnd;
+        let grown = if self.w_reno > w_cubic {
+            self.w_reno.max(cwnd)
+        } else {
+            cwnd + (target - cwnd) * acked / cwnd
+        };
+        self.remainder += (grown - cwnd) * self.segment as f64;
+        let whole = self.remainder.max(0.0).floor();
+        self.remainder -= whole;
+        self.windows.cwnd += whole as usize;
+    }
+
+    pub(super) fn on_loss(&mut self, sample: &LossSample) -> bool {
+        self.loss_rate.lost(sample.lost);
+        if sample.sent_at <= self.reacted_at {
+            return false;
+        }
+        let factor = if self.adaptive { self.adaptive_factor(sample) } else { BETA };
+        if factor > NO_QUEUE {
+            return false;
+        }
+        self.reacted_at = sample.now;
+        self.remember_maximum();
+        self.windows.cwnd = ((self.windows.cwnd as f64 * factor) as usize).max(4 * self.segment);
+        self.windows.ssthresh = self.windows.cwnd;
+        true
+    }
+
+    /// What to multiply the window by, between `BETA` and 1.
+    fn adaptive_factor(&mut self, sample: &LossSample) -> f64 {
+        if self.loss_rate.exceeds_ceiling(self.segment) {
+            self.loss_rate.reset();
+            return BETA;
+        }
+        match self.rounds.recent_minimum() {
+            Some(recent) => (sample.min_rtt as f64 / recent as f64).max(BETA),
+            None => BETA,
+        }
+    }
+
+    /// RFC 9438 §4.7: releases bandwidth faster when the maximum falls.
+    fn remember_maximum(&mut self) {
+        let cwnd = self.packets();
+        self.w_max = if cwnd < self.w_max { cwnd * (1.0 + BETA) / 2.0 } else { cwnd };
+        self.epoch = 0;
+    }
+
+    pub(super) fn on_timeout(&mut self, now: Nanos) {
+        self.reacted_at = now;
+        self.remember_maximum();
+        self.windows.ssthresh = ((self.windows.cwnd as f64 * BETA) as usize).max(4 * self.segment);
+        self.windows.cwnd = self.segment;
+    }
+
+    pub(super) fn on_idle(&mut self, _timeouts: u32) {
+        // Pacing keeps a window that was not used lately from leaving as one burst; only the
+        // growth curve must not have gone on meanwhile.
+        self.epoch = 0;
+    }
+
+    pub(super) fn undo(&mut self, before: Windows) {
+        self.windows.cwnd = self.windows.cwnd.max(before.cwnd);
+        self.windows.ssthresh = self.windows.ssthresh.max(before.ssthresh);
+        self.epoch = 0;
+    }
+}

@@ -1,0 +1,320 @@
+//! Chunks that have a TSN and are not covered by the peer's cumulative acknowledgement.
+
+use std::collections::VecDeque;
+
+use super::queue::Fragment;
+use crate::clock::Nanos;
+use crate::serial::{SerialSet, Tsn};
+
+/// Where an outstanding chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChunkState {
+    InFlight,
+    /// Covered by a gap block.
+    Acked,
+    /// Taken for lost, to be sent again.
+    Lost,
+    /// Given up (RFC 3758): the peer is told to skip it.
+    Abandoned,
+}
+
+/// An outstanding chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutChunk {
+    pub(crate) fragment: Fragment,
+    pub(crate) state: ChunkState,
+    /// Whether its bytes were reported as acknowledged to the queue.
+    pub(crate) counted: bool,
+    pub(crate) transmissions: u32,
+    pub(crate) sent_at: Nanos,
+}
+
+/// A transmission, in the order of time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transmission {
+    pub(crate) tsn: Tsn,
+    pub(crate) sent_at: Nanos,
+}
+
+/// The ring of outstanding chunks.
+#[derive(Debug)]
+pub(crate) struct Outstanding {
+    /// TSN of the first chunk: one above the cumulative acknowledgement.
+    base: Tsn,
+    chunks: VecDeque<OutChunk>,
+    acked: SerialSet,
+    acked_count: usize,
+    /// All transmissions, oldest first; entries of chunks that were acknowledged or sent again
+    /// are dropped when they come to the front.
+    log: VecDeque<Transmission>,
+    /// TSNs taken for lost, in the order found; may hold some that no longer are.
+    lost: VecDeque<Tsn>,
+    lost_count: usize,
+    in_flight: usize,
+}
+
+impl Outstanding {
+    pub(crate) fn new(initial: Tsn) -> Self {
+        Self {
+            base: initial,
+            chunks: VecDeque::new(),
+            acked: SerialSet::default(),
+            acked_count: 0,
+            log: VecDeque::new(),
+            lost: VecDeque::new(),
+            lost_count: 0,
+            in_flight: 0,
+        }
+    }
+
+    pub(crate) fn base(&self) -> Tsn {
+        self.base
+    }
+
+    pub(crate) fn next_tsn(&self) -> Tsn {
+        self.base + self.chunks.len() as u64
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Whether another TSN can be given out: gap blocks of the peer must be able to reach it.
+    pub(crate) fn has_room(&self) -> bool {
+        (self.chunks.len() as u64) < SerialSet::SPAN - 2
+    }
+
+    /// Payload bytes sent, neither acknowledged nor taken for lost.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Chunks covered by gap blocks.
+    pub(crate) fn acked_count(&self) -> usize {
+        self.acked_count
+    }
+
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost_count > 0
+    }
+
+    fn index(&self, tsn: Tsn) -> usize {
+        tsn.wrapping_sub(self.base) as usize
+    }
+
+    pub(crate) fn get(&self, tsn: Tsn) -> Option<&OutChunk> {
+        self.chunks.get(self.index(tsn))
+    }
+
+    fn get_mut(&mut self, tsn: Tsn) -> Option<&mut OutChunk> {
+        let index = self.index(tsn);
+        self.chunks.get_mut(index)
+    }
+
+    /// Gives a new fragment its TSN and counts it as sent.
+    pub(crate) fn push(&mut self, fragment: Fragment, now: Nanos) -> Tsn {
+        let tsn = self.next_tsn();
+        self.in_flight += usize::from(fragment.length);
+        self.chunks.push_back(OutChunk {
+            fragment,
+            state: ChunkState::InFlight,
+            counted: false,
+            transmissions: 1,
+            sent_at: now,
+        });
+        self.log.push_back(Transmission { tsn, sent_at: now });
+        tsn
+    }
+
+    /// Gives a placeholder its TSN; it is never sent.
+    pub(crate) fn push_abandoned(&mut self, fragment: Fragment) {
+        self.chunks.push_back(OutChunk {
+            fragment,
+            state: ChunkState::Abandoned,
+            counted: true,
+            transmissions: 0,
+            sent_at: 0,
+        });
+    }
+
+    /// Takes the first chunk off when its TSN is at most `cumulative`.
+    #[inline]
+    pub(crate) fn pop_up_to(&mut self, cumulative: Tsn) -> Option<(Tsn, OutChunk)> {
+        if self.base > cumulative {
+            return None;
+        }
+        let chunk = self.chunks.pop_front()?;
+        let tsn = self.base;
+        self.base += 1;
+        self.leave_state(tsn, &chunk);
+        Some((tsn, chunk))
+    }
+
+    /// Adjusts the counters for a chunk that stops being in its state.
+    #[inline]
+    fn leave_state(&mut self, tsn: Tsn, chunk: &OutChunk) {
+        match chunk.state {
+            ChunkState::InFlight => self.in_flight -= usize::from(chunk.fragment.length),
+            ChunkState::Lost => self.lost_count -= 1,
+            ChunkState::Acked => {
+                self.acked.remove(tsn);
+                self.acked_count -= 1;
+            }
+            ChunkState::Abandoned => {
+                self.acked.remove(tsn);
+            }
+        }
+    }
+
+    /// The first TSN in the range that no gap block has covered yet.
+    pub(crate) fn next_unacked(&self, from: Tsn, last: Tsn) -> Option<Tsn> {
+        self.acked.next_absent(from, last)
+    }
+
+    /// Marks a chunk as covered by a gap block and returns it as it was.
+    pub(crate) fn mark_acked(&mut self, tsn: Tsn) -> Option<OutChunk> {
+        let chunk = *self.get(tsn)?;
+        // Also remembered for abandoned chunks, so that each is looked at once.
+        self.acked.insert(tsn);
+        if chunk.state == ChunkState::Abandoned {
+            return Some(chunk);
+        }
+        match chunk.state {
+            ChunkState::InFlight => self.in_flight -= usize::from(chunk.fragment.length),
+            ChunkState::Lost => self.lost_count -= 1,
+            ChunkState::Acked | ChunkState::Abandoned => return None,
+        }
+        self.acked_count += 1;
+        let marked = self.get_mut(tsn)?;
+        marked.state = ChunkState::Acked;
+        marked.counted = true;
+        Some(chunk)
+    }
+
+    /// Marks a chunk in flight as lost.
+    pub(crate) fn mark_lost(&mut self, tsn: Tsn) {
+        let Some(chunk) = self.get_mut(tsn) else { return };
+        if chunk.state != ChunkState::InFlight {
+            return;
+        }
+        chunk.state = ChunkState::Lost;
+        let length = usize::from(chunk.fragment.length);
+        self.in_flight -= length;
+        self.lost_count += 1;
+        self.lost.push_back(tsn);
+    }
+
+    /// Marks all chunks of the message that the chunk `around` belongs to as given up.
+    pub(crate) fn mark_abandoned(&mut self, around: Tsn, interleaving: bool) {
+        let Some(message) = self.get(around).map(|c| c.fragment.message) else { return };
+        if interleaving {
+            for tsn in self.base..self.next_tsn() {
+                self.abandon_chunk_of(message, tsn);
+            }
+            return;
+        }
+        // Without interleaving the TSNs of a message are contiguous.
+        let mut tsn = around;
+        while self.abandon_chunk_of(message, tsn) {
+            tsn += 1;
+        }
+        tsn = around;
+        while tsn > self.base && self.abandon_chunk_of(message, tsn - 1) {
+            tsn -= 1;
+        }
+    }
+
+    /// Whether the chunk belongs to the message, which it is then marked as given up for.
+    fn abandon_chunk_of(&mut self, message: u32, tsn: Tsn) -> bool {
+        let Some(chunk) = self.get(tsn).copied().filter(|c| c.fragment.message == message) else {
+            return false;
+        };
+        match chunk.state {
+            ChunkState::InFlight => self.in_flight -= usize::from(chunk.fragment.length),
+            ChunkState::Lost => self.lost_count -= 1,
+            ChunkState::Acked => self.acked_count -= 1,
+            ChunkState::Abandoned => {}
+        }
+        if let Some(chunk) = self.get_mut(tsn) {
+            chunk.state = ChunkState::Abandoned;
+        }
+        true
+    }
+
+    /// Marks all gap-acknowledged chunks as lost: the peer took them back (RFC 9260 §6.2.1).
+    pub(crate) fn renege(&mut self) {
+        for tsn in self.base..self.next_tsn() {
+            let Some(chunk) = self.get_mut(tsn) else { continue };
+            if chunk.state == ChunkState::Acked {
+                chunk.state = ChunkState::Lost;
+                self.acked_count -= 1;
+                self.lost_count += 1;
+                self.lost.push_back(tsn);
+            }
+        }
+        self.acked.clear();
+    }
+
+    /// The oldest transmission of a chunk still in flight.
+    #[inline]
+    pub(crate) fn oldest_transmission(&mut self) -> Option<Transmission> {
+        loop {
+            let entry = *self.log.front()?;
+            let live = entry.tsn >= self.base
+                && self.get(entry.tsn).is_some_and(|chunk| {
+                    chunk.state == ChunkState::InFlight && chunk.sent_at == entry.sent_at
+                });
+            if live {
+                return Some(entry);
+            }
+            self.log.pop_front();
+        }
+    }
+
+    /// Drops the entry `oldest_transmission` returned.
+    pub(crate) fn pop_transmission(&mut self) {
+        self.log.pop_front();
+    }
+
+    /// The next chunk to send again.
+    pub(crate) fn next_lost(&mut self) -> Option<(Tsn, OutChunk)> {
+        loop {
+            let tsn = *self.lost.front()?;
+            if tsn >= self.base
+                && let Some(chunk) = self.get(tsn).filter(|c| c.state == ChunkState::Lost)
+            {
+                return Some((tsn, *chunk));
+            }
+            self.lost.pop_front();
+        }
+    }
+
+    /// Counts the chunk as sent again.
+    pub(crate) fn mark_resent(&mut self, tsn: Tsn, now: Nanos) {
+        let Some(chunk) = self.get_mut(tsn) else { return };
+        let was_lost = chunk.state == ChunkState::Lost;
+        if !was_lost && chunk.state != ChunkState::InFlight {
+            return;
+        }
+        chunk.state = ChunkState::InFlight;
+        chunk.sent_at = now;
+        chunk.transmissions += 1;
+        let length = usize::from(chunk.fragment.length);
+        if was_lost {
+            self.in_flight += length;
+            self.lost_count -= 1;
+        }
+        self.log.push_back(Transmission { tsn, sent_at: now });
+    }
+
+    /// The highest TSN in flight, looked for among the last few.
+    pub(crate) fn last_in_flight(&self) -> Option<Tsn> {
+        let last = self.chunks.iter().rposition(|c| c.state == ChunkState::InFlight)?;
+        Some(self.base + last as u64)
+    }
+
+    /// The chunks from the first on, with their TSNs.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Tsn, &OutChunk)> {
+        (self.base..).zip(&self.chunks)
+    }
+}

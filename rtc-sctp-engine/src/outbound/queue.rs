@@ -1,0 +1,414 @@
+//! Messages that wait to be sent or acknowledged, and the choice of which goes next.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::SendOptions;
+use crate::clock::{Nanos, nanos};
+
+/// A message is not split to fill less than this many bytes left in a packet.
+const MIN_SPLIT: usize = 128;
+
+/// A message accepted by `send`.
+#[derive(Debug)]
+pub(crate) struct OutMessage {
+    pub(crate) data: Bytes,
+    pub(crate) stream: u16,
+    pub(crate) ppid: u32,
+    pub(crate) unordered: bool,
+    /// Stream sequence number or message id, given when its first fragment is cut.
+    pub(crate) sequence: u32,
+    pub(crate) abandoned: bool,
+    max_retransmits: u32,
+    expires: Nanos,
+    /// Bytes cut into fragments.
+    cut: usize,
+    fragments: u32,
+    /// Bytes not acknowledged.
+    unacked: usize,
+    /// Fragments whose TSN is not covered by the cumulative acknowledgement.
+    outstanding: u32,
+}
+
+impl OutMessage {
+    /// Whether its partial reliability limit says to give it up instead of sending a fragment
+    /// that was already sent `transmissions` times once more.
+    pub(crate) fn is_spent(&self, now: Nanos, transmissions: u32) -> bool {
+        now >= self.expires || transmissions > self.max_retransmits
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut >= self.data.len()
+    }
+}
+
+/// A fragment cut off a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fragment {
+    pub(crate) message: u32,
+    pub(crate) offset: u32,
+    pub(crate) length: u16,
+    pub(crate) number: u32,
+    pub(crate) beginning: bool,
+    pub(crate) ending: bool,
+}
+
+/// How far the reset of an outgoing stream has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ResetStage {
+    #[default]
+    None,
+    /// Asked for; waiting until everything sent on the stream is acknowledged.
+    Wanted,
+    /// In a request to the peer.
+    Requested,
+}
+
+#[derive(Debug, Default)]
+struct OutStream {
+    messages: VecDeque<u32>,
+    next_ordered: u32,
+    next_unordered: u32,
+    queued: usize,
+    /// Fragments with a TSN that is not cumulatively acknowledged.
+    outstanding: u32,
+    scheduled: bool,
+    reported: bool,
+    reset: ResetStage,
+}
+
+/// The send side of all streams.
+#[derive(Debug, Default)]
+pub(crate) struct SendQueue {
+    messages: Vec<Option<OutMessage>>,
+    free: Vec<u32>,
+    streams: Vec<Option<Box<OutStream>>>,
+    /// Streams with something to cut, in the order of their turns.
+    turns: VecDeque<u16>,
+    with_space: VecDeque<u16>,
+    resets_wanted: usize,
+    queued: usize,
+    count: usize,
+    /// Bytes not cut into fragments yet.
+    waiting: usize,
+    abandoned: u64,
+    /// Whether turns change with each fragment (RFC 8260) or with each message.
+    pub(crate) interleaving: bool,
+}
+
+impl SendQueue {
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Messages not wholly acknowledged.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn stream_queued(&self, id: u16) -> usize {
+        self.stream(id).map_or(0, |s| s.queued)
+    }
+
+    /// Whether a fragment could be cut.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// Bytes that could be cut into fragments.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    pub(crate) fn abandoned(&self) -> u64 {
+        self.abandoned
+    }
+
+    pub(crate) fn message(&self, id: u32) -> Option<&OutMessage> {
+        self.messages.get(id as usize)?.as_ref()
+    }
+
+    fn message_mut(&mut self, id: u32) -> Option<&mut OutMessage> {
+        self.messages.get_mut(id as usize)?.as_mut()
+    }
+
+    fn stream(&self, id: u16) -> Option<&OutStream> {
+        self.streams.get(usize::from(id))?.as_deref()
+    }
+
+    fn stream_mut(&mut self, id: u16) -> Option<&mut OutStream> {
+        self.streams.get_mut(usize::from(id))?.as_deref_mut()
+    }
+
+    fn stream_or_new(&mut self, id: u16) -> &mut OutStream {
+        let index = usize::from(id);
+        if self.streams.len() <= index {
+            self.streams.resize_with(index + 1, || None);
+        }
+        self.streams[index].get_or_insert_default()
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        now: Nanos,
+        stream: u16,
+        ppid: u32,
+        options: SendOptions,
+        data: Bytes,
+    ) {
+        let size = data.len();
+        let message = OutMessage {
+            stream,
+            ppid,
+            unordered: options.unordered,
+            sequence: 0,
+            abandoned: false,
+            max_retransmits: options.max_retransmits.unwrap_or(u32::MAX),
+            expires: options.lifetime.map_or(Nanos::MAX, |l| now.saturating_add(nanos(l))),
+            cut: 0,
+            fragments: 0,
+            unacked: size,
+            outstanding: 0,
+            data,
+        };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.messages[id as usize] = Some(message);
+                id
+            }
+            None => {
+                self.messages.push(Some(message));
+                (self.messages.len() - 1) as u32
+            }
+        };
+        self.queued += size;
+        self.waiting += size;
+        self.count += 1;
+        let entry = self.stream_or_new(stream);
+        entry.messages.push_back(id);
+        entry.queued += size;
+        if !std::mem::replace(&mut entry.scheduled, true) {
+            self.turns.push_back(stream);
+        }
+    }
+
+    /// Cuts the next fragment to go into `room` payload bytes of a packet; a packet of its own
+    /// would have `full` bytes. `None` when nothing waits or it is better put into the next packet.
+    #[inline]
+    pub(crate) fn cut(&mut self, now: Nanos, room: usize, full: usize) -> Option<Fragment> {
+        let (stream_id, id) = self.front(now)?;
+        let message = self.messages.get_mut(id as usize)?.as_mut()?;
+        let left = message.data.len() - message.cut;
+        if left > room && (left <= full || room < MIN_SPLIT) {
+            return None;
+        }
+        let length = left.min(room);
+        let beginning = message.cut == 0;
+        let fragment = Fragment {
+            message: id,
+            offset: message.cut as u32,
+            length: length as u16,
+            number: message.fragments,
+            beginning,
+            ending: length == left,
+        };
+        message.cut += length;
+        message.fragments += 1;
+        message.outstanding += 1;
+        self.waiting -= length;
+        let stream = self.streams.get_mut(usize::from(stream_id))?.as_deref_mut()?;
+        stream.outstanding += 1;
+        if beginning {
+            // SSNs count ordered messages only; message ids are counted per order (RFC 8260 §2.1).
+            let next = if message.unordered {
+                &mut stream.next_unordered
+            } else {
+                &mut stream.next_ordered
+            };
+            message.sequence = *next;
+            *next = next.wrapping_add(1);
+        }
+        if fragment.ending {
+            stream.messages.pop_front();
+        }
+        let (ending, empty) = (fragment.ending, stream.messages.is_empty());
+        stream.scheduled = !empty;
+        if empty {
+            self.turns.pop_front();
+        } else if (ending || self.interleaving) && self.turns.len() > 1 {
+            self.turns.rotate_left(1);
+        }
+        Some(fragment)
+    }
+
+    /// The stream and message whose turn it is, past those that expired before they were begun.
+    fn front(&mut self, now: Nanos) -> Option<(u16, u32)> {
+        loop {
+            let stream_id = *self.turns.front()?;
+            let stream = self.streams.get_mut(usize::from(stream_id))?.as_deref_mut()?;
+            let Some(&id) = stream.messages.front() else {
+                stream.scheduled = false;
+                self.turns.pop_front();
+                continue;
+            };
+            let message = self.messages.get(id as usize)?.as_ref()?;
+            if message.cut > 0 || now < message.expires {
+                return Some((stream_id, id));
+            }
+            stream.messages.pop_front();
+            self.abandon(id);
+            self.free_if_done(id);
+        }
+    }
+
+    /// Counts `length` bytes of a message as acknowledged.
+    #[inline]
+    pub(crate) fn acknowledge(&mut self, id: u32, length: usize) {
+        let Some(message) = self.message_mut(id) else { return };
+        if message.abandoned {
+            return;
+        }
+        message.unacked -= length;
+        let stream = message.stream;
+        self.give_back(stream, length);
+    }
+
+    /// Forgets a fragment whose TSN is behind the cumulative acknowledgement.
+    #[inline]
+    pub(crate) fn retire(&mut self, id: u32) {
+        let Some(message) = self.message_mut(id) else { return };
+        message.outstanding -= 1;
+        let stream = message.stream;
+        self.free_if_done(id);
+        if let Some(stream) = self.stream_mut(stream) {
+            stream.outstanding -= 1;
+        }
+    }
+
+    fn free_if_done(&mut self, id: u32) {
+        let done = self
+            .message(id)
+            .is_some_and(|m| m.outstanding == 0 && (m.abandoned || (m.is_cut() && m.unacked == 0)));
+        if done {
+            self.messages[id as usize] = None;
+            self.free.push(id);
+            self.count -= 1;
+        }
+    }
+
+    /// Gives a message up. Returns true when a part of it was never cut although another was: the
+    /// caller must then add a [`Self::placeholder`], so that the peer can be told.
+    pub(crate) fn abandon(&mut self, id: u32) -> bool {
+        let Some(message) = self.messages.get_mut(id as usize).and_then(Option::as_mut) else {
+            return false;
+        };
+        if message.abandoned {
+            return false;
+        }
+        message.abandoned = true;
+        let (stream_id, unacked) = (message.stream, std::mem::take(&mut message.unacked));
+        let (begun, uncut) = (message.cut > 0, message.data.len() - message.cut);
+        message.data = Bytes::new();
+        self.waiting -= uncut;
+        self.abandoned += 1;
+        self.give_back(stream_id, unacked);
+        if !begun || uncut == 0 {
+            return false;
+        }
+        // A message that is partly cut is the first of its stream.
+        if let Some(stream) = self.stream_mut(stream_id) {
+            stream.messages.pop_front();
+            if stream.messages.is_empty() {
+                stream.scheduled = false;
+                self.turns.retain(|turn| *turn != stream_id);
+            }
+        }
+        true
+    }
+
+    /// A last fragment without content for a message given up half cut.
+    pub(crate) fn placeholder(&mut self, id: u32) -> Option<Fragment> {
+        let message = self.messages.get_mut(id as usize)?.as_mut()?;
+        message.outstanding += 1;
+        let (stream, number) = (message.stream, message.fragments);
+        message.fragments += 1;
+        self.stream_mut(stream)?.outstanding += 1;
+        Some(Fragment { message: id, offset: 0, length: 0, number, beginning: false, ending: true })
+    }
+
+    fn give_back(&mut self, stream_id: u16, bytes: usize) {
+        self.queued -= bytes;
+        let Some(stream) = self.stream_mut(stream_id) else { return };
+        stream.queued -= bytes;
+        if bytes > 0 && !std::mem::replace(&mut stream.reported, true) {
+            self.with_space.push_back(stream_id);
+        }
+    }
+
+    /// The next stream whose queued bytes fell.
+    pub(crate) fn take_space(&mut self) -> Option<u16> {
+        let id = self.with_space.pop_front()?;
+        if let Some(stream) = self.stream_mut(id) {
+            stream.reported = false;
+        }
+        Some(id)
+    }
+
+    pub(crate) fn reset_stage(&self, id: u16) -> ResetStage {
+        self.stream(id).map_or(ResetStage::None, |s| s.reset)
+    }
+
+    pub(crate) fn want_reset(&mut self, id: u16) {
+        let stream = self.stream_or_new(id);
+        if stream.reset == ResetStage::None {
+            stream.reset = ResetStage::Wanted;
+            self.resets_wanted += 1;
+        }
+    }
+
+    pub(crate) fn resets_wanted(&self) -> bool {
+        self.resets_wanted > 0
+    }
+
+    /// Takes up to `limit` streams that want a reset and have nothing left to be acknowledged.
+    pub(crate) fn take_drained_resets(&mut self, limit: usize) -> Vec<u16> {
+        let mut ready = Vec::new();
+        if self.resets_wanted == 0 {
+            return ready;
+        }
+        for (id, stream) in (0..=u16::MAX).zip(&mut self.streams) {
+            let Some(stream) = stream else { continue };
+            if ready.len() < limit
+                && stream.reset == ResetStage::Wanted
+                && stream.messages.is_empty()
+                && stream.outstanding == 0
+            {
+                stream.reset = ResetStage::Requested;
+                self.resets_wanted -= 1;
+                ready.push(id);
+            }
+        }
+        ready
+    }
+
+    /// Ends a reset: with `performed` the stream starts anew.
+    pub(crate) fn finish_reset(&mut self, id: u16, performed: bool) {
+        let Some(stream) = self.stream_mut(id) else { return };
+        stream.reset = ResetStage::None;
+        if performed {
+            stream.next_ordered = 0;
+            stream.next_unordered = 0;
+        }
+    }
+
+    /// Drops everything; the counters of `Self::abandoned` include it.
+    pub(crate) fn clear(&mut self) {
+        let fresh = Self {
+            abandoned: self.abandoned + self.count as u64,
+            interleaving: self.interleaving,
+            ..Self::default()
+        };
+        *self = fresh;
+    }
+}

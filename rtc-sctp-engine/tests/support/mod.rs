@@ -1,0 +1,274 @@
+//! Two associations on a simulated network with virtual time.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::{Duration, Instant};
+
+use rtc_sctp_engine::{Association, Config, Event};
+
+/// A small generator, so that a run depends on its seed alone.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    pub fn chance(&mut self, probability: f64) -> bool {
+        ((self.next() >> 11) as f64) < probability * (1_u64 << 53) as f64
+    }
+}
+
+/// How packets get lost.
+#[derive(Clone, Copy, Debug)]
+pub enum Loss {
+    Random(f64),
+    /// Gilbert-Elliott: (good to bad, bad to good, loss when bad).
+    Bursts(f64, f64, f64),
+}
+
+/// One direction of a network.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub delay: Duration,
+    /// Added to the delay of each packet, evenly spread between zero and this. Reorders.
+    pub jitter: Duration,
+    /// Bytes per second; 0 for no limit.
+    pub bandwidth: u64,
+    /// Bytes that may wait for the bottleneck.
+    pub queue: u64,
+    pub loss: Loss,
+    pub duplicate: f64,
+    /// Share of packets held back by up to `reorder_by` further packets' worth of time.
+    pub reorder: f64,
+    pub reorder_by: Duration,
+    pub bad: bool,
+    pub free_at: Duration,
+    pub dropped: u64,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_millis(5),
+            jitter: Duration::ZERO,
+            bandwidth: 0,
+            queue: u64::MAX,
+            loss: Loss::Random(0.0),
+            duplicate: 0.0,
+            reorder: 0.0,
+            reorder_by: Duration::ZERO,
+            bad: false,
+            free_at: Duration::ZERO,
+            dropped: 0,
+        }
+    }
+}
+
+impl Link {
+    /// When a packet sent at `now` arrives; none, one or two times.
+    pub fn carry(&mut self, rng: &mut Rng, now: Duration, size: usize) -> Vec<Duration> {
+        let lost = match self.loss {
+            Loss::Random(p) => rng.chance(p),
+            Loss::Bursts(to_bad, to_good, p) => {
+                self.bad = if self.bad { !rng.chance(to_good) } else { rng.chance(to_bad) };
+                self.bad && rng.chance(p)
+            }
+        };
+        let mut leaves = now;
+        if self.bandwidth > 0 {
+            let start = self.free_at.max(now);
+            let backlog = (start - now).as_secs_f64() * self.bandwidth as f64;
+            if backlog > self.queue as f64 {
+                self.dropped += 1;
+                return Vec::new();
+            }
+            // Headers of DTLS, UDP and IP count too.
+            let wire = (size + 65) as f64;
+            self.free_at = start + Duration::from_secs_f64(wire / self.bandwidth as f64);
+            leaves = self.free_at;
+        }
+        if lost {
+            self.dropped += 1;
+            return Vec::new();
+        }
+        let mut arrivals = Vec::with_capacity(1);
+        for _ in 0..=u32::from(rng.chance(self.duplicate)) {
+            let jitter = Duration::from_nanos(rng.below(self.jitter.as_nanos() as u64 + 1));
+            let mut at = leaves + self.delay + jitter;
+            if rng.chance(self.reorder) {
+                at += Duration::from_nanos(rng.below(self.reorder_by.as_nanos() as u64 + 1));
+            }
+            arrivals.push(at);
+        }
+        arrivals
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct InTransit {
+    at: Duration,
+    order: u64,
+    to: usize,
+    packet: Vec<u8>,
+}
+
+/// Two associations and the network between them. Index 0 and 1 are the two ends.
+pub struct Pair {
+    pub start: Instant,
+    pub now: Duration,
+    pub ends: [Association; 2],
+    /// `links[i]` carries what end `i` sends.
+    pub links: [Link; 2],
+    pub events: [VecDeque<Event>; 2],
+    pub rng: Rng,
+    transit: BinaryHeap<Reverse<InTransit>>,
+    order: u64,
+    pub packets: [u64; 2],
+    /// Called for each packet that is sent: end and bytes.
+    pub tap: Option<Box<dyn FnMut(usize, &[u8])>>,
+}
+
+impl Pair {
+    pub fn new(seed: u64, config: [Config; 2], link: Link) -> Self {
+        let [a, b] = config;
+        let seed_of = |end: u8| {
+            let mut bytes = [end; 32];
+            bytes[..8].copy_from_slice(&seed.to_le_bytes());
+            bytes
+        };
+        Self {
+            start: Instant::now(),
+            now: Duration::ZERO,
+            ends: [Association::new(a, seed_of(1)), Association::new(b, seed_of(2))],
+            links: [link.clone(), link],
+            events: [VecDeque::new(), VecDeque::new()],
+            rng: Rng::new(seed + 1),
+            transit: BinaryHeap::new(),
+            order: 0,
+            packets: [0; 2],
+            tap: None,
+        }
+    }
+
+    pub fn with(config: Config) -> Self {
+        Self::new(1, [config.clone(), config], Link::default())
+    }
+
+    /// A pair that has gone through its handshake.
+    pub fn connected(seed: u64, config: [Config; 2], link: Link) -> Self {
+        let mut pair = Self::new(seed, config, link);
+        pair.connect();
+        pair
+    }
+
+    pub fn connect(&mut self) {
+        let now = self.instant();
+        self.ends[0].connect(now);
+        self.ends[1].connect(now);
+        let up = self.run_until(Duration::from_secs(60), |pair| {
+            pair.ends.iter().all(|end| end.state() == rtc_sctp_engine::State::Established)
+        });
+        assert!(up, "the handshake did not complete: {:?}", self.events);
+    }
+
+    pub fn instant(&self) -> Instant {
+        self.start + self.now
+    }
+
+    /// Sends what both ends have to send and collects their events.
+    pub fn flush(&mut self) {
+        let now = self.instant();
+        let mut buffer = [0_u8; 1500];
+        for end in 0..2 {
+            while let Some(length) = self.ends[end].poll_transmit(now, &mut buffer) {
+                self.packets[end] += 1;
+                if let Some(tap) = &mut self.tap {
+                    tap(end, &buffer[..length]);
+                }
+                for at in self.links[end].carry(&mut self.rng, self.now, length) {
+                    self.order += 1;
+                    self.transit.push(Reverse(InTransit {
+                        at,
+                        order: self.order,
+                        to: 1 - end,
+                        packet: buffer[..length].to_vec(),
+                    }));
+                }
+            }
+            while let Some(event) = self.ends[end].poll_event() {
+                self.events[end].push_back(event);
+            }
+        }
+    }
+
+    /// Lets the next thing happen, at most until `limit`. False when nothing is left to happen.
+    pub fn step(&mut self, limit: Duration) -> bool {
+        self.flush();
+        let timer = self.ends.iter().filter_map(Association::poll_timeout).min();
+        let timer = timer.map(|at| at.saturating_duration_since(self.start));
+        let arrival = self.transit.peek().map(|Reverse(p)| p.at);
+        let Some(next) = timer.into_iter().chain(arrival).min() else { return false };
+        if next > limit {
+            self.now = limit;
+            return false;
+        }
+        self.now = self.now.max(next);
+        let now = self.instant();
+        while self.transit.peek().is_some_and(|Reverse(p)| p.at <= self.now) {
+            if let Some(Reverse(p)) = self.transit.pop() {
+                self.ends[p.to].handle_packet(now, &p.packet);
+            }
+        }
+        for end in &mut self.ends {
+            end.handle_timeout(now);
+        }
+        self.flush();
+        true
+    }
+
+    /// Runs until the condition holds; false when `limit` of time passed first.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now + limit;
+        let mut idle = 0_u32;
+        loop {
+            self.flush();
+            if done(self) {
+                return true;
+            }
+            let before = self.now;
+            if !self.step(end) {
+                return done(self);
+            }
+            idle = if self.now == before { idle + 1 } else { 0 };
+            assert!(idle < 200_000, "time stands still at {before:?}");
+        }
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    /// Throws away what is on its way.
+    pub fn drop_in_transit(&mut self) {
+        self.transit.clear();
+    }
+
+    pub fn take_events(&mut self, end: usize) -> Vec<Event> {
+        self.events[end].drain(..).collect()
+    }
+}
