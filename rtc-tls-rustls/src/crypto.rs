@@ -20,9 +20,9 @@ pub(crate) use aws_lc_rs::aead;
 pub(crate) use ring::aead;
 
 #[cfg(feature = "aws-lc-rs")]
-pub(crate) use aws_lc_rs::{rand, signature};
+pub(crate) use aws_lc_rs::{pbkdf2, rand, signature};
 #[cfg(not(feature = "aws-lc-rs"))]
-pub(crate) use ring::{rand, signature};
+pub(crate) use ring::{pbkdf2, rand, signature};
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     #[cfg(feature = "aws-lc-rs")]

@@ -23,10 +23,6 @@ impl<'a> Reader<'a> {
         Self(input)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The tag of the next element.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.0.first().copied()
@@ -94,7 +90,7 @@ mod tests {
             let encoded = element(OCTET_STRING, &[&content]);
             let mut reader = Reader::new(&encoded);
             assert_eq!(reader.take(OCTET_STRING), Some(&content[..]));
-            assert!(reader.is_empty());
+            assert_eq!(reader.peek(), None);
             assert_eq!(Reader::new(&encoded[..encoded.len() - 1]).take(OCTET_STRING), None);
         }
     }

@@ -5,6 +5,7 @@ mod certificate;
 mod crypto;
 mod der;
 mod dtls;
+mod pem;
 mod tls;
 mod x509;
 
@@ -38,14 +39,11 @@ impl DtlsBackend for RustlsBackend {
 
     fn load_certificate(
         &self,
-        _certificate_pem: &str,
-        _key_pem: &str,
-        _passphrase: Option<&str>,
+        certificate_pem: &str,
+        key_pem: &str,
+        passphrase: Option<&str>,
     ) -> Result<Certificate> {
-        Err(rtc_core::Error::new(
-            rtc_core::ErrorKind::Unsupported,
-            "cannot load a certificate: not supported yet",
-        ))
+        pem::load(certificate_pem, key_pem, passphrase)
     }
 
     fn session(&self, config: DtlsConfig, now: Instant) -> Result<Box<dyn DtlsSession>> {

@@ -49,7 +49,11 @@ pub(crate) fn public_key(certificate: &[u8]) -> Option<PublicKey<'_>> {
     for _ in 0..4 {
         fields.take(der::SEQUENCE)?;
     }
-    let mut info = fields.enter(der::SEQUENCE)?;
+    key_info(fields.enter(der::SEQUENCE)?)
+}
+
+/// The key in a `SubjectPublicKeyInfo`.
+pub(crate) fn key_info(mut info: Reader<'_>) -> Option<PublicKey<'_>> {
     let algorithm = info.take(der::SEQUENCE)?;
     let (unused_bits, key) = info.take(der::BIT_STRING)?.split_first()?;
     (*unused_bits == 0).then_some(PublicKey { algorithm, key })
