@@ -6,6 +6,7 @@ mod abi;
 mod args;
 mod consumers;
 mod dist;
+mod fuzz;
 mod header;
 mod layout;
 mod process;
@@ -64,6 +65,10 @@ const TASKS: &[Task] = &[
         options: "[--ours DIR] [--real DIR] [--only MODE] [--seconds N] [--rounds N] [--cpus two,one]",
         help: "measure two libraries alternately with benches/c/rtcbench.c",
         run: side_by_side::run,
+        name: "fuzz",
+        options: "[--target NAME] [--seconds N] [--max-len BYTES] [--input FILE]",
+        help: "run the fuzz targets, 60 s each, or one of them on one input",
+        run: fuzz::run,
     },
 ];
 

@@ -377,10 +377,18 @@ impl Common {
 impl Application {
     fn attribute(&mut self, a: &Attribute<'_>) -> Result<()> {
         match a.name {
-            "sctp-port" => self.sctp_port = Some(number("SCTP port", a.value, a.line)?),
+            "sctp-port" => {
+                let port = number("SCTP port", a.value, a.line)?;
+                if !self.is_legacy() {
+                    self.sctp_port = Some(port);
+                }
+            }
             "sctpmap" => {
                 let port = a.value.split_once(' ').map_or(a.value, |(port, _)| port);
-                self.sctp_port = Some(number("SCTP port", port, a.line)?);
+                let port = number("SCTP port", port, a.line)?;
+                if self.is_legacy() {
+                    self.sctp_port = Some(port);
+                }
                 self.common.attributes.push(a.text.into());
             }
             "max-message-size" => {
