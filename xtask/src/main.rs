@@ -65,6 +65,8 @@ const TASKS: &[Task] = &[
         options: "[--ours DIR] [--real DIR] [--only MODE] [--seconds N] [--rounds N] [--cpus two,one]",
         help: "measure two libraries alternately with benches/c/rtcbench.c",
         run: side_by_side::run,
+    },
+    Task {
         name: "fuzz",
         options: "[--target NAME] [--seconds N] [--max-len BYTES] [--input FILE]",
         help: "run the fuzz targets, 60 s each, or one of them on one input",
