@@ -103,9 +103,14 @@ struct TokioUdpSocket {
 
 impl UdpSocket for TokioUdpSocket {
     fn try_send(&self, transmit: &UdpTransmit<'_>) -> io::Result<()> {
-        self.io.try_io(Interest::WRITABLE, || {
-            self.state.try_send(UdpSockRef::from(&self.io), transmit)
-        })
+        // The system knows best: tokio takes a socket for full until its poller has first seen it.
+        let send = || self.state.try_send(UdpSockRef::from(&self.io), transmit);
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.io.try_io(Interest::WRITABLE, send)
+            }
+            other => other,
+        }
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
