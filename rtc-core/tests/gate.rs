@@ -76,3 +76,63 @@ fn wait_idle_ends_although_the_slot_is_never_empty() {
     waiter.join().unwrap();
     ended.expect("wait_idle waits for visits that began after it");
 }
+
+/// Threads that do random things to a few gates, nested, get to the end.
+#[test]
+fn random_callbacks_never_deadlock() {
+    const THREADS: u64 = 6;
+    fn visit(gates: &[Gate], depth: u32, random: &mut impl FnMut(usize) -> usize) {
+        let gate = &gates[random(gates.len())];
+        match random(20) {
+            0 => gate.close(),
+            1..4 => gate.wait_idle(Slot(0)),
+            slot => {
+                let pass = gate.enter(Slot((slot % 2) as u8));
+                if depth > 0 {
+                    visit(gates, depth - 1, random);
+                }
+                drop(pass);
+            }
+        }
+    }
+    for round in 0..200 {
+        let gates: Arc<Vec<Gate>> = Arc::new((0..4).map(|_| Gate::new()).collect());
+        let (done, ended) = channel();
+        for thread in 0..THREADS {
+            let (gates, done) = (gates.clone(), done.clone());
+            let mut seed = (round * THREADS + thread + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            thread::spawn(move || {
+                let mut random = |below: usize| {
+                    seed ^= seed << 13;
+                    seed ^= seed >> 7;
+                    seed ^= seed << 17;
+                    (seed >> 33) as usize % below
+                };
+                (0..50).for_each(|_| visit(&gates, 3, &mut random));
+                done.send(()).unwrap();
+            });
+        }
+        for _ in 0..THREADS {
+            ended.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("stuck in round {round}"));
+        }
+    }
+}
+
+#[test]
+fn threads_that_compete_for_a_slot_all_get_in() {
+    let gate = Arc::new(Gate::new());
+    let inside = Arc::new(AtomicBool::new(false));
+    let (done, ended) = channel();
+    for _ in 0..4 {
+        let (gate, inside, done) = (gate.clone(), inside.clone(), done.clone());
+        thread::spawn(move || {
+            for _ in 0..500 {
+                let _pass = gate.enter(MESSAGE).unwrap();
+                assert!(!inside.swap(true, Ordering::SeqCst));
+                inside.store(false, Ordering::SeqCst);
+            }
+            done.send(()).unwrap();
+        });
+    }
+    (0..4).for_each(|_| ended.recv_timeout(PATIENCE).unwrap());
+}

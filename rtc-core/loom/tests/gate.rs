@@ -193,6 +193,57 @@ fn callbacks_that_enter_each_others_slots_do_not_deadlock() {
 }
 
 #[test]
+fn threads_that_queue_for_a_slot_neither_overlap_nor_block_its_owner() {
+    model(Some(3), || {
+        let gate = Arc::new(Gate::new());
+        let inside = Arc::new(AtomicBool::new(false));
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let (gate, inside) = (gate.clone(), inside.clone());
+                thread::spawn(move || {
+                    let _pass = gate.enter(MESSAGE).unwrap();
+                    assert!(!inside.swap(true, SeqCst));
+                    inside.store(false, SeqCst);
+                })
+            })
+            .collect();
+        {
+            let _pass = gate.enter(MESSAGE).unwrap();
+            assert!(!inside.swap(true, SeqCst));
+            // Re-entry goes ahead of those who queue.
+            let _again = gate.enter(MESSAGE).unwrap();
+            inside.store(false, SeqCst);
+        }
+        others.into_iter().for_each(|thread| thread.join().unwrap());
+        drop(gate.enter(MESSAGE).unwrap());
+    });
+}
+
+#[test]
+fn a_deadlock_is_found_from_behind_a_queue() {
+    model(Some(2), || {
+        let gates = Arc::new([Gate::new(), Gate::new()]);
+        let other = {
+            let gates = gates.clone();
+            thread::spawn(move || {
+                if let Some(_own) = gates[1].enter(MESSAGE) {
+                    drop(gates[0].enter(MESSAGE));
+                }
+            })
+        };
+        let bystander = {
+            let gates = gates.clone();
+            thread::spawn(move || drop(gates[0].enter(MESSAGE)))
+        };
+        if let Some(_own) = gates[0].enter(MESSAGE) {
+            gates[1].close();
+        }
+        other.join().unwrap();
+        bystander.join().unwrap();
+    });
+}
+
+#[test]
 fn after_wait_idle_a_replaced_callback_no_longer_runs() {
     model(None, || {
         let gate = Arc::new(Gate::new());

@@ -37,12 +37,14 @@ struct Shared {
 
 struct State {
     shut: bool,
-    /// The serial number of the next visit.
+    /// The serial number of the next visit or place in the queue.
     next: u64,
     inside: SmallVec<[Visit; 2]>,
+    /// Threads that wait to enter; each goes before those that come later.
+    queued: Vec<Visit>,
 }
 
-/// One thread inside one slot. A thread that re-enters has several.
+/// One thread inside one slot, or on its way there. A thread that re-enters has several.
 #[derive(Clone, Copy)]
 struct Visit {
     thread: ThreadId,
@@ -53,8 +55,8 @@ struct Visit {
 /// What a thread waits for at a gate.
 #[derive(Clone, Copy)]
 enum Want {
-    /// To enter a slot: nobody else in it, or the gate shut.
-    Enter(Slot),
+    /// To enter a slot: nobody else in it or queued with a smaller number, or the gate shut.
+    Enter(Slot, u64),
     /// The visits of a slot that began before this serial number to end. Later ones do not count:
     /// under a steady stream of callbacks there may never be a moment with nobody inside.
     Idle(Slot, u64),
@@ -74,23 +76,30 @@ pub struct Pass<'a> {
 impl Gate {
     /// An open gate with nobody inside.
     pub fn new() -> Self {
-        let state = State { shut: false, next: 0, inside: SmallVec::new() };
+        let state = State { shut: false, next: 0, inside: SmallVec::new(), queued: Vec::new() };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }) }
     }
 
     /// Enters to run one callback of `slot`; `None` once the gate is shut or closed.
     ///
     /// While another thread is inside the same slot this waits, so that a callback never runs
-    /// concurrently with itself. Re-entry by the same thread is allowed, and different slots may
-    /// overlap. When waiting would deadlock, it enters beside the other thread.
+    /// concurrently with itself; threads are let in in the order they came. Re-entry by the same
+    /// thread never waits, and different slots may overlap. When waiting would deadlock, it enters
+    /// beside the other thread.
     pub fn enter(&self, slot: Slot) -> Option<Pass<'_>> {
         let me = thread_id();
-        let mut state = self.shared.settle(me, Want::Enter(slot));
+        let mut state = self.shared.state.lock();
+        if state.blocks(me, Want::Enter(slot, state.next)) {
+            let turn = state.number();
+            state.queued.push(Visit { thread: me, serial: turn, slot });
+            drop(state);
+            state = self.shared.wait(me, Want::Enter(slot, turn));
+            state.queued.retain(|visit| visit.serial != turn);
+        }
         if state.shut {
             return None;
         }
-        let serial = state.next;
-        state.next += 1;
+        let serial = state.number();
         state.inside.push(Visit { thread: me, serial, slot });
         Some(Pass { gate: self, serial, not_send: PhantomData })
     }
@@ -156,18 +165,32 @@ impl fmt::Debug for Pass<'_> {
 }
 
 impl State {
-    /// The threads that must leave before `me` has what it wants.
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// The threads that keep `me` from what it wants.
     fn blockers(&self, me: ThreadId, want: Want) -> impl Iterator<Item = ThreadId> {
-        let shut = self.shut;
-        let in_the_way = move |visit: &&Visit| {
-            visit.thread != me
-                && match want {
-                    Want::Enter(slot) => visit.slot == slot && !shut,
-                    Want::Idle(slot, before) => visit.slot == slot && visit.serial < before,
-                    Want::Empty => true,
-                }
+        let free = match want {
+            Want::Enter(slot, _) => self.shut || self.holds(me, slot),
+            Want::Idle(..) | Want::Empty => false,
         };
-        self.inside.iter().filter(in_the_way).map(|visit| visit.thread)
+        let inside = self.inside.iter().filter(move |visit| match want {
+            Want::Enter(slot, _) => visit.slot == slot,
+            Want::Idle(slot, before) => visit.slot == slot && visit.serial < before,
+            Want::Empty => true,
+        });
+        let ahead = self.queued.iter().filter(move |visit| match want {
+            Want::Enter(slot, turn) => visit.slot == slot && visit.serial < turn,
+            Want::Idle(..) | Want::Empty => false,
+        });
+        let threads = inside.chain(ahead).map(|visit| visit.thread);
+        threads.filter(move |thread| !free && *thread != me)
+    }
+
+    fn holds(&self, me: ThreadId, slot: Slot) -> bool {
+        self.inside.iter().any(|visit| visit.thread == me && visit.slot == slot)
     }
 
     fn blocks(&self, me: ThreadId, want: Want) -> bool {
@@ -191,7 +214,7 @@ impl Shared {
     ///
     /// A wait is entered and struck out under both locks, so a registered thread is truly blocked
     /// whenever its gate says so. Of the threads that complete a cycle one registers last; it sees
-    /// all the others, whose visits cannot end while they wait.
+    /// all the others, whose visits and places in queues cannot end while they wait.
     #[cold]
     fn wait(self: &Arc<Self>, me: ThreadId, want: Want) -> MutexGuard<'_, State> {
         loop {
@@ -236,4 +259,29 @@ fn waits_for_itself(waits: &BTreeMap<ThreadId, Wait>, me: ThreadId) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_waits_goes_before_one_that_comes_later() {
+        let gate = Gate::new();
+        let order = Mutex::new(Vec::new());
+        let pass = gate.enter(Slot(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _pass = gate.enter(Slot(0));
+                order.lock().push("waited");
+            });
+            while gate.shared.state.lock().queued.is_empty() {
+                std::thread::yield_now();
+            }
+            drop(pass);
+            let _pass = gate.enter(Slot(0));
+            order.lock().push("came later");
+        });
+        assert_eq!(order.into_inner(), ["waited", "came later"]);
+    }
 }

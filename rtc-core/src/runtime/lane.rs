@@ -97,9 +97,9 @@ impl Lane {
     /// Runs jobs on the calling thread, a worker to which the pool gave the lane. Returns whether
     /// the lane must be scheduled again.
     pub(super) fn take_turn(&self) -> bool {
-        CURRENT.with(|current| current.set(self.address()));
+        let before = CURRENT.with(|current| current.replace(self.address()));
         let unfinished = (0..TURN).all(|_| self.run_next());
-        CURRENT.with(|current| current.set(0));
+        CURRENT.with(|current| current.set(before));
         unfinished
     }
 

@@ -128,23 +128,7 @@ per_thread! {
 impl Pool {
     /// A pool of as many workers as the hardware runs threads, at least two. Starts none yet.
     pub fn new() -> Self {
-        let state = State {
-            queue: VecDeque::new(),
-            queued: 0,
-            taken: 0,
-            base: base_size(0),
-            era: 0,
-            workers: 0,
-            coming: 0,
-            idle: Vec::new(),
-            busy: Busy::default(),
-            watch: Watch::Off,
-            threads: 0,
-            watches: 0,
-            handles: HashMap::new(),
-            next_thread: 0,
-            panic_hook: |_| {},
-        };
+        let state = State::new(base_size(0));
         Self { shared: Arc::new(Shared { state: Mutex::new(state), quiet: Condvar::new() }) }
     }
 
@@ -273,6 +257,26 @@ impl Busy {
 }
 
 impl State {
+    fn new(base: usize) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            queued: 0,
+            taken: 0,
+            base,
+            era: 0,
+            workers: 0,
+            coming: 0,
+            idle: Vec::new(),
+            busy: Busy::default(),
+            watch: Watch::Off,
+            threads: 0,
+            watches: 0,
+            handles: HashMap::new(),
+            next_thread: 0,
+            panic_hook: |_| {},
+        }
+    }
+
     fn append(&mut self, work: Work) {
         self.queue.push_back(work);
         self.queued += 1;
@@ -350,7 +354,8 @@ impl State {
             return 0;
         }
         // When very many callbacks block, growing by a constant would take too long.
-        (self.base - available).max(self.workers / 2).min(self.queue.len())
+        let wanted = if available == 0 { self.workers } else { self.base - available };
+        wanted.max(1).min(self.queue.len())
     }
 
     fn is_short(&self) -> bool {
@@ -570,5 +575,115 @@ impl Shared {
         // Neither a hook that panics nor a payload whose drop does may end the worker.
         let reported = catch_unwind(AssertUnwindSafe(move || hook(panic_message(&*payload))));
         std::mem::forget(reported);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pool without threads: the test plays the workers and the watch.
+    struct Play {
+        state: State,
+        /// The tick at which each busy worker began.
+        began: Vec<u64>,
+    }
+
+    impl Play {
+        fn new(base: usize) -> Self {
+            Self { state: State::new(base), began: Vec::new() }
+        }
+
+        fn queue(&mut self, count: usize) {
+            for _ in 0..count {
+                self.state.append(Work::Once(Box::new(|| {})));
+                let hired = matches!(self.state.summon(), Summons::Start(_));
+                self.arrive(hired.into());
+            }
+        }
+
+        /// Workers that were hired come and take work.
+        fn arrive(&mut self, workers: usize) {
+            for _ in 0..workers {
+                self.state.coming -= 1;
+                let began = self.take();
+                self.began.push(began);
+            }
+        }
+
+        fn take(&mut self) -> u64 {
+            self.state.take().expect("there is work");
+            self.state.busy.begin()
+        }
+
+        /// A worker ends its work and takes more.
+        fn turn_over(&mut self, worker: usize) {
+            self.state.busy.end(self.began[worker]);
+            self.began[worker] = self.take();
+        }
+
+        fn tick(&mut self) -> usize {
+            let missing = self.state.missing();
+            (0..missing).for_each(|_| _ = self.state.hire());
+            missing
+        }
+    }
+
+    #[test]
+    fn a_backlog_of_short_jobs_starts_no_thread_beyond_the_base() {
+        let mut play = Play::new(2);
+        play.queue(1000);
+        for _ in 0..100 {
+            assert_eq!(play.tick(), 0);
+            (0..4).for_each(|turn| play.turn_over(turn % 2));
+        }
+        assert_eq!(play.state.workers, 2);
+    }
+
+    #[test]
+    fn stuck_workers_with_nothing_queued_are_left_alone() {
+        let mut play = Play::new(2);
+        play.queue(2);
+        assert!((0..10).all(|_| play.tick() == 0));
+    }
+
+    #[test]
+    fn one_stuck_worker_is_replaced_by_one() {
+        let mut play = Play::new(2);
+        play.queue(2);
+        assert_eq!(play.tick(), 0);
+        play.queue(3);
+        play.turn_over(1);
+        assert_eq!(play.tick(), 0, "what is first in the queue has not waited for a tick");
+        play.turn_over(1);
+        assert_eq!(play.tick(), 1);
+        assert_eq!(play.tick(), 0, "somebody is coming");
+        play.arrive(1);
+        assert_eq!(play.tick(), 0, "the one that came is not stuck yet");
+    }
+
+    #[test]
+    fn very_many_stuck_workers_are_replaced_soon() {
+        let mut play = Play::new(2);
+        play.queue(2000);
+        let ticks = (0..).take_while(|_| {
+            let hired = play.tick();
+            play.arrive(hired);
+            !play.state.queue.is_empty()
+        });
+        assert!(ticks.count() < 30);
+        assert_eq!(play.state.workers, 2000);
+    }
+
+    #[test]
+    fn work_that_ends_counts_no_more_whenever_it_began() {
+        let mut busy = Busy::default();
+        for ticks in 0..4 {
+            let began = busy.begin();
+            (0..ticks).for_each(|_| busy.advance());
+            assert_eq!(busy.count(), 1);
+            busy.end(began);
+            assert_eq!(busy.count(), 0);
+        }
     }
 }
