@@ -59,6 +59,9 @@ impl Association {
     }
 
     pub(super) fn receive_shutdown(&mut self, now: Nanos, cumulative: u32) {
+        if !self.is_connected() || !self.outbound.handle_cumulative(now, cumulative) {
+            return;
+        }
         match self.state {
             State::Established | State::ShutdownPending => self.state = State::ShutdownReceived,
             State::ShutdownReceived => {}
@@ -75,7 +78,6 @@ impl Association {
             }
             State::Closed | State::CookieWait | State::CookieEchoed => return,
         }
-        self.outbound.handle_cumulative(now, cumulative);
         self.continue_ending(now);
     }
 

@@ -50,17 +50,19 @@ impl Outbound {
         Acknowledged { alive }
     }
 
-    /// The cumulative acknowledgement of a SHUTDOWN chunk (RFC 9260 §9.2).
-    pub(crate) fn handle_cumulative(&mut self, now: Nanos, cumulative: u32) {
+    /// The cumulative acknowledgement of a SHUTDOWN chunk (RFC 9260 §9.2); false when it is for
+    /// what was never sent.
+    pub(crate) fn handle_cumulative(&mut self, now: Nanos, cumulative: u32) -> bool {
         let known = self.outstanding.base() - 1;
         let cumulative = serial::unwrap_near(known, cumulative);
-        if cumulative < known || cumulative >= self.outstanding.next_tsn() {
-            return;
+        if cumulative >= self.outstanding.next_tsn() {
+            return false;
         }
         let mut progress = Progress::default();
         self.take_cumulative(now, cumulative, &mut progress);
         self.advance_peer_ack_point();
         self.rearm(now, progress.chunks > 0);
+        true
     }
 
     fn take_cumulative(&mut self, now: Nanos, cumulative: Tsn, progress: &mut Progress) {

@@ -2,13 +2,15 @@
 
 use super::Outbound;
 use super::outstanding::ChunkState;
-use crate::clock::{MILLISECOND, Nanos};
+use crate::clock::{MILLISECOND, Nanos, SECOND};
 use crate::congestion::LossSample;
 use crate::serial::Tsn;
 
 /// How long a peer may hold back the acknowledgement of a single packet without a tail loss probe
 /// being sent. RFC 9260 §6.2 allows it 500 ms; implementations wait 20 to 200 ms.
 const PEER_ACK_DELAY: Nanos = 100 * MILLISECOND;
+/// Longest time between probes into a closed window: a lost window update costs no more.
+const MAX_WINDOW_PROBE: Nanos = 2 * SECOND;
 /// Least time before a tail loss probe.
 const MIN_PROBE: Nanos = 10 * MILLISECOND;
 
@@ -110,7 +112,9 @@ impl Outbound {
     fn expire_retransmission(&mut self, now: Nanos) -> Expiry {
         self.probe_at = None;
         self.rtt.back_off();
-        self.retransmit_at = Some(now + self.rtt.rto());
+        let closed = self.peer_window == 0;
+        let wait = if closed { self.rtt.rto().min(MAX_WINDOW_PROBE) } else { self.rtt.rto() };
+        self.retransmit_at = Some(now + wait);
         self.credit = true;
         self.immediate = true;
         let base = self.outstanding.base();
@@ -119,11 +123,10 @@ impl Outbound {
         }
         if self.outstanding.in_flight() == 0 && !self.outstanding.has_lost() {
             // A probe into a closed window, or a FORWARD-TSN again.
-            return if self.peer_window == 0 { Expiry::Nothing } else { Expiry::Timeout };
+            return if closed { Expiry::Nothing } else { Expiry::Timeout };
         }
-        self.counters.timeouts += 1;
-        let closed = self.peer_window == 0;
         if !closed {
+            self.counters.timeouts += 1;
             let before = self.controller.windows();
             self.controller.on_timeout(now);
             self.start_undo(before);

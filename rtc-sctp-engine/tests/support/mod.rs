@@ -33,6 +33,47 @@ impl Rng {
     }
 }
 
+/// The chunk types of a packet.
+pub fn chunk_kinds(packet: &[u8]) -> Vec<u8> {
+    chunks(packet).into_iter().map(|chunk| chunk[0]).collect()
+}
+
+/// The chunks of a packet, padding excluded.
+pub fn chunks(packet: &[u8]) -> Vec<&[u8]> {
+    let mut at = 12;
+    let mut found = Vec::new();
+    while at + 4 <= packet.len() {
+        let length = usize::from(u16::from_be_bytes([packet[at + 2], packet[at + 3]]));
+        found.push(&packet[at..at + length]);
+        at += length.next_multiple_of(4);
+    }
+    found
+}
+
+/// A packet with a correct checksum.
+pub fn packet(ports: (u16, u16), tag: u32, chunks: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&ports.0.to_be_bytes());
+    bytes.extend_from_slice(&ports.1.to_be_bytes());
+    bytes.extend_from_slice(&tag.to_be_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    for chunk in chunks {
+        bytes.extend_from_slice(chunk);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    let crc = crc32c::crc32c(&bytes);
+    bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// A chunk.
+pub fn chunk(kind: u8, flags: u8, value: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![kind, flags];
+    bytes.extend_from_slice(&((value.len() + 4) as u16).to_be_bytes());
+    bytes.extend_from_slice(value);
+    bytes
+}
+
 /// How packets get lost.
 #[derive(Clone, Copy, Debug)]
 pub enum Loss {
@@ -127,6 +168,9 @@ struct InTransit {
     packet: Vec<u8>,
 }
 
+/// Sees each packet sent and says whether to lose it.
+pub type Tap = Box<dyn FnMut(usize, &[u8]) -> bool>;
+
 /// Two associations and the network between them. Index 0 and 1 are the two ends.
 pub struct Pair {
     pub start: Instant,
@@ -139,8 +183,8 @@ pub struct Pair {
     transit: BinaryHeap<Reverse<InTransit>>,
     order: u64,
     pub packets: [u64; 2],
-    /// Called for each packet that is sent: end and bytes.
-    pub tap: Option<Box<dyn FnMut(usize, &[u8])>>,
+    /// Called for each packet that is sent: end and bytes. The packet is lost when it says so.
+    pub tap: Option<Tap>,
 }
 
 impl Pair {
@@ -197,8 +241,8 @@ impl Pair {
         for end in 0..2 {
             while let Some(length) = self.ends[end].poll_transmit(now, &mut buffer) {
                 self.packets[end] += 1;
-                if let Some(tap) = &mut self.tap {
-                    tap(end, &buffer[..length]);
+                if self.tap.as_mut().is_some_and(|tap| tap(end, &buffer[..length])) {
+                    continue;
                 }
                 for at in self.links[end].carry(&mut self.rng, self.now, length) {
                     self.order += 1;

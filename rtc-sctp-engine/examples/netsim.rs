@@ -1,0 +1,88 @@
+//! Prints goodput on simulated networks with virtual time.
+//!
+//! `cargo run --release -p rtc-sctp-engine --example netsim [seconds per row]`
+#![allow(missing_docs)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rtc_sctp_engine::{Config, CongestionControl, SendOptions};
+use support::{Link, Loss, Pair};
+
+/// A path of 100 Mbit/s and 50 ms with a queue of one bandwidth-delay product.
+fn path() -> Link {
+    Link {
+        delay: Duration::from_millis(25),
+        bandwidth: 12_500_000,
+        queue: 625_000,
+        ..Link::default()
+    }
+}
+
+fn config(congestion_control: CongestionControl) -> Config {
+    Config {
+        congestion_control,
+        receive_buffer: 8 << 20,
+        send_buffer: 8 << 20,
+        ..Config::default()
+    }
+}
+
+/// Megabits per second of payload delivered, and the share of chunks sent again in percent.
+fn goodput(link: Link, config: Config, seconds: u64) -> (f64, f64, u64) {
+    let back = Link { bandwidth: 0, ..link.clone() };
+    let mut pair = Pair::connected(1, [config.clone(), config], link);
+    pair.links[1] = back;
+    let data = Bytes::from(vec![7; 65536]);
+    let mut received = 0;
+    let start = pair.now;
+    pair.run_until(Duration::from_secs(seconds), |p| {
+        let now = p.instant();
+        while p.ends[0].send(now, 0, 53, SendOptions::default(), data.clone()).is_ok() {}
+        while let Some(m) = p.ends[1].read(0) {
+            received += m.data.len();
+        }
+        false
+    });
+    let time = (pair.now - start).as_secs_f64();
+    let m = pair.ends[0].metrics();
+    let again = 100.0 * m.retransmitted as f64 / (m.bytes_sent as f64 / 1144.0);
+    (received as f64 * 8e-6 / time, again, m.timeouts)
+}
+
+fn main() {
+    let seconds: u64 = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(20);
+    let bursts = Link { loss: Loss::Bursts(0.002, 0.2, 0.8), ..path() };
+    let reorder = Link { reorder: 0.05, reorder_by: Duration::from_millis(2), ..path() };
+    let shallow = Link { queue: 20_000, ..path() };
+    let jitter = Link { jitter: Duration::from_millis(10), ..path() };
+    let lossy = |p| Link { loss: Loss::Random(p), ..path() };
+    let rows = [
+        ("no loss", path()),
+        ("0.1 % loss", lossy(0.001)),
+        ("1 % loss", lossy(0.01)),
+        ("5 % loss", lossy(0.05)),
+        ("bursts (Gilbert-Elliott, 0.8 %)", bursts),
+        ("5 % reordered by up to 2 ms", reorder),
+        ("10 ms jitter, reordering", jitter),
+        ("shallow queue (17 packets)", shallow),
+        ("1 % loss, 300 ms", Link { delay: Duration::from_millis(150), ..lossy(0.01) }),
+        ("1 % loss, 1 ms", Link { delay: Duration::from_micros(500), ..lossy(0.01) }),
+    ];
+    println!("100 Mbit/s, 50 ms unless said otherwise; {seconds} s of virtual time per row.");
+    println!("Goodput in Mbit/s (share of chunks sent again in %, retransmission time-outs)\n");
+    println!("| path | Rfc9260 | Cubic | Adaptive |\n|---|---|---|---|");
+    for (name, link) in rows {
+        print!("| {name} |");
+        for kind in
+            [CongestionControl::Rfc9260, CongestionControl::Cubic, CongestionControl::Adaptive]
+        {
+            let (rate, again, timeouts) = goodput(link.clone(), config(kind), seconds);
+            print!(" {rate:.1} ({again:.1}, {timeouts}) |");
+        }
+        println!();
+    }
+}
