@@ -4,14 +4,19 @@ use crate::lab::Lab;
 use std::time::Duration;
 
 mod abi;
+mod buffering;
+mod callbacks;
 mod candidates;
+mod closing;
 mod configuration;
 mod connection;
 mod data;
+mod deletion;
 mod descriptions;
 mod errors;
 mod ids;
 mod negotiation;
+mod queue;
 mod strings;
 
 /// One test: a sentence and the function that proves it.
@@ -65,6 +70,11 @@ const TOPICS: &[Topic] = &[
     ("negotiation", negotiation::cases),
     ("connection", connection::cases),
     ("data", data::cases),
+    ("queue", queue::cases),
+    ("buffering", buffering::cases),
+    ("closing", closing::cases),
+    ("deletion", deletion::cases),
+    ("callbacks", callbacks::cases),
 ];
 
 /// Every test of the suite.
