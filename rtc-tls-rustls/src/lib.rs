@@ -30,7 +30,12 @@ impl DtlsBackend for RustlsBackend {
     }
 
     fn capabilities(&self) -> DtlsCapabilities {
-        DtlsCapabilities { rsa_local: true, rsa_remote: true, dtls13: false, srtp: true }
+        DtlsCapabilities {
+            rsa_local: cfg!(feature = "aws-lc-rs"),
+            rsa_remote: true,
+            dtls13: false,
+            srtp: true,
+        }
     }
 
     fn generate_certificate(&self, kind: CertificateKind) -> Result<Certificate> {

@@ -274,6 +274,9 @@ fn our_client_works_with_openssl_even_with_version_1_certificates() {
 #[test]
 fn our_server_works_with_openssl() {
     for kind in [CertificateKind::Ecdsa, CertificateKind::Rsa] {
+        if kind == CertificateKind::Rsa && !BACKEND.capabilities().rsa_local {
+            continue;
+        }
         for version in VERSIONS {
             let certificate = BACKEND.generate_certificate(kind).unwrap();
             let mut context = SslContext::builder(SslMethod::tls()).unwrap();

@@ -472,3 +472,81 @@ impl DtlsSession for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rtc_core::backend::dtls::CertificateKind;
+
+    use super::*;
+    use crate::certificate::generate;
+
+    fn pair(now: Instant) -> [Session; 2] {
+        let mut sides = [DtlsRole::Client, DtlsRole::Server].map(|role| {
+            let certificate = generate(CertificateKind::Ecdsa).expect("it can be made");
+            let config = DtlsConfig { certificate, role, mtu: 1200, srtp_profiles: Vec::new() };
+            Session::new(config, now).expect("it starts")
+        });
+        for _ in 0..2 {
+            for from in 0..2 {
+                for mut datagram in std::mem::take(&mut sides[from].datagrams) {
+                    let to = &mut sides[1 - from];
+                    to.handle_datagram(now, &mut datagram, &mut |_| ()).expect("it is genuine");
+                }
+            }
+        }
+        assert!(sides.iter().all(|side| matches!(side.phase, Phase::Connected)));
+        sides
+    }
+
+    #[test]
+    fn a_wish_to_renegotiate_is_refused_and_the_connection_goes_on() {
+        let now = Instant::now();
+        let [mut client, mut server] = pair(now);
+        for _ in 0..3 {
+            let mut datagram = Vec::new();
+            let request = [0; super::super::messages::HEADER];
+            server.outbound.push(&mut datagram, record::HANDSHAKE, 1, [&request, &[]]);
+            client.handle_datagram(now, &mut datagram, &mut |_| ()).expect("it is harmless");
+        }
+        let mut alerts = std::mem::take(&mut client.datagrams);
+        assert_eq!(alerts.len(), 1, "one answer at a time");
+        for datagram in &mut alerts {
+            server.handle_datagram(now, datagram, &mut |_| ()).expect("it is a warning");
+        }
+        assert!(matches!(server.phase, Phase::Connected));
+        assert!(matches!(client.phase, Phase::Connected));
+    }
+
+    #[test]
+    fn a_protected_fatal_alert_ends_the_connection_with_its_reason() {
+        let now = Instant::now();
+        let [mut client, mut server] = pair(now);
+        server.queue_alert(Alert::InternalError);
+        let mut datagram = server.datagrams.pop_front().expect("it is queued");
+        let error = client.handle_datagram(now, &mut datagram, &mut |_| ()).expect_err("it ends");
+        assert_eq!(
+            error.to_string(),
+            "DTLS connection failed: the peer sent the alert internal_error (80)"
+        );
+    }
+
+    #[test]
+    fn what_comes_before_the_keys_is_bounded() {
+        let now = Instant::now();
+        let certificate = generate(CertificateKind::Ecdsa).expect("it can be made");
+        let role = DtlsRole::Server;
+        let config = DtlsConfig { certificate, role, mtu: 1200, srtp_profiles: Vec::new() };
+        let mut server = Session::new(config, now).expect("it starts");
+        for length in [0usize, 1000, 15_000] {
+            for sequence in 0..1000 {
+                let mut datagram = vec![0; record::HEADER + length];
+                Header::write(&mut datagram, record::APPLICATION_DATA, 1, sequence, length);
+                server.handle_datagram(now, &mut datagram, &mut |_| ()).expect("it is kept");
+            }
+            let kept = &mut server.early_records;
+            assert!(kept.items.len() <= MAX_KEPT && kept.bytes <= MAX_KEPT_BYTES);
+            assert_eq!(kept.items.iter().map(Vec::len).sum::<usize>(), kept.bytes);
+            while kept.pop().is_some() {}
+        }
+    }
+}

@@ -5,6 +5,12 @@
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
+use openssl::x509::X509;
+use rtc_core::ErrorKind;
 use rtc_core::backend::dtls::{
     Certificate, CertificateKind, DtlsBackend, DtlsConfig, DtlsConnected, DtlsEvent, DtlsRole,
     DtlsSession, SrtpProfile,
@@ -37,7 +43,24 @@ impl Random {
 }
 
 pub(crate) fn certificate(kind: CertificateKind) -> Certificate {
-    BACKEND.generate_certificate(kind).expect("certificates can be made")
+    match BACKEND.generate_certificate(kind) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => loaded_rsa_certificate(),
+        certificate => certificate.expect("certificates can be made"),
+    }
+}
+
+/// For providers that cannot make RSA keys.
+fn loaded_rsa_certificate() -> Certificate {
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    let mut builder = X509::builder().unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(30).unwrap()).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    let text = |pem: Vec<u8>| String::from_utf8(pem).unwrap();
+    let certificate = text(builder.build().to_pem().unwrap());
+    let key = text(key.private_key_to_pem_pkcs8().unwrap());
+    BACKEND.load_certificate(&certificate, &key, None).unwrap()
 }
 
 pub(crate) fn config(certificate: &Certificate, role: DtlsRole) -> DtlsConfig {
