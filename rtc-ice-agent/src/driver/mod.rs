@@ -13,6 +13,7 @@ use rtc_core::state::IceState;
 
 mod buffers;
 mod gate;
+mod mdns;
 mod path;
 mod resolve;
 mod sockets;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use rtc_core::backend::{IceServer, IceServerKind};
 use rtc_core::candidate::Candidate;
 
-use super::Shared;
+use super::{Shared, mdns, sockets};
 
 /// Addresses of one STUN server that are asked.
 const ADDRESSES_PER_SERVER: usize = 2;
@@ -91,14 +91,25 @@ impl Shared {
         // A slow resolver must not keep a closed connection in memory.
         let shared: Weak<Self> = Arc::downgrade(self);
         self.host.runtime.spawn_blocking(Box::new(move || {
-            let addresses = (host.as_str(), port).to_socket_addrs();
-            let addresses = addresses.map(Iterator::collect).unwrap_or_default();
+            let addresses = addresses_of(&host, port);
             if let Some(shared) = shared.upgrade() {
                 found(&shared, addresses);
                 shared.wake();
             }
         }));
     }
+}
+
+/// Looks a name up, by multicast first where that is what the name asks for: the system's
+/// resolver would send it to servers that cannot know it. Blocks.
+fn addresses_of(host: &str, port: u16) -> Vec<SocketAddr> {
+    if mdns::is_local_name(host) {
+        let found = mdns::resolve(host, &sockets::multicast_interfaces());
+        if !found.is_empty() {
+            return found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        }
+    }
+    (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
 }
 
 /// The first address of each family, in their order.

@@ -169,6 +169,15 @@ fn interface_addresses() -> Vec<IpAddr> {
     usable.map(|interface| interface.ip()).filter(|ip| is_announced(*ip)).collect()
 }
 
+/// The IPv4 addresses of the interfaces that multicast questions are asked on.
+pub(super) fn multicast_interfaces() -> Vec<Ipv4Addr> {
+    let v4 = |ip| match ip {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    };
+    interface_addresses().into_iter().filter_map(v4).collect()
+}
+
 fn is_announced(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !(ip.is_loopback() || ip.is_link_local() || ip.is_unspecified()),
