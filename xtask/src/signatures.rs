@@ -61,7 +61,7 @@ fn collect(folder: &Path, functions: &mut BTreeMap<String, String>) -> Result<()
     Ok(())
 }
 
-/// `rtcName(a: T, b: U) -> R {…` as its name and `(T, U) -> R`.
+/// `rtcName(a: T, b: U) -> R {…` (or `;…`, as in a macro's list) as its name and `(T, U) -> R`.
 fn of_rust(text: &str) -> Option<(String, String)> {
     let (name, rest) = text.split_once('(')?;
     let (parameters, rest) = rest.split_once(')')?;
@@ -78,7 +78,7 @@ fn of_rust(text: &str) -> Option<(String, String)> {
         .filter_map(|parameter| parameter.split_once(':'))
         .map(|(_, kind)| short(kind))
         .collect();
-    let result = rest.split('{').next().unwrap_or_default();
+    let result = rest.split(['{', ';']).next().unwrap_or_default();
     let result = result.trim().strip_prefix("->").map_or("()".into(), short);
     Some((name.into(), format!("({}) -> {result}", types.join(", "))))
 }
@@ -119,9 +119,10 @@ fn of_c_type(c: &str) -> String {
         "int" | "rtcLogLevel" | "rtcDirection" => "c_int",
         "unsigned int" => "c_uint",
         "uint32_t" => "u32",
-        "double" => "f64",
+        "double" => "c_double",
         "char" => "c_char",
-        "void" | "rtcMessage" => "c_void",
+        "void" => "c_void",
+        "rtcMessage" => "*mut c_void",
         "_Bool" => "bool",
         other => {
             let other = other.strip_prefix("rtc").unwrap_or(other);
@@ -153,7 +154,7 @@ mod tests {
             ),
             (
                 "int rtcSetThreadPoolSize(unsigned int count)",
-                "rtcSetThreadPoolSize(count: std::ffi::c_uint) -> c_int {",
+                "rtcSetThreadPoolSize(count: std::ffi::c_uint) -> c_int; pub extern",
             ),
         ] {
             let (name, signature) = of_rust(rust).unwrap();
