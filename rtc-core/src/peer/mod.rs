@@ -221,10 +221,12 @@ impl Peer {
 
     fn set_local(&self, kind: DescriptionKind) -> Result<()> {
         self.core.lock().require_alive("set a local description")?;
-        self.open_ice(match self.core.lock().remote_description() {
+        // A statement of its own: the lock must be free when ICE opens.
+        let role = match self.core.lock().remote_description() {
             Some(_) => IceRole::Controlled,
             None => IceRole::Controlling,
-        })?;
+        };
+        self.open_ice(role)?;
         self.with_core(|core, now| core.set_local_description(now, kind))
     }
 
