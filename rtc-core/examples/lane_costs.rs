@@ -98,6 +98,41 @@ fn throughput(pool: &Arc<Pool>) {
     println!("{:<58} {:>9}", "  runs for 2 000 000 rings", counter.runs.load(Ordering::Relaxed));
 }
 
+/// Short callbacks of many connections, as a busy server has them.
+fn many_lanes(pool: &Arc<Pool>) {
+    const LANES: u64 = 64;
+    const ROUNDS: u64 = 2000;
+    let (done, ended) = channel();
+    let lanes: Vec<_> = (0..LANES)
+        .map(|_| {
+            let counter = Counter {
+                rung: AtomicBool::new(false),
+                posted: AtomicU64::new(0),
+                target: AtomicU64::new(0),
+                runs: AtomicU64::new(0),
+                done: done.clone(),
+            };
+            (Lane::new(pool.clone()), Arc::new(counter))
+        })
+        .collect();
+    report_each("lanes: ring 64 lanes in turn", (LANES * ROUNDS) as u32, || {
+        for (_, counter) in &lanes {
+            counter.target.fetch_add(ROUNDS, Ordering::Relaxed);
+        }
+        for _ in 0..ROUNDS {
+            for (lane, counter) in &lanes {
+                counter.posted.fetch_add(1, Ordering::Relaxed);
+                lane.ring(counter.clone());
+            }
+        }
+        (0..LANES).for_each(|_| _ = ended.recv());
+        thread::sleep(Duration::from_millis(1));
+        while ended.try_recv().is_ok() {}
+    });
+    let runs: u64 = lanes.iter().map(|(_, counter)| counter.runs.load(Ordering::Relaxed)).sum();
+    println!("{:<58} {:>9}", "  runs for 1 280 000 rings", runs);
+}
+
 fn latency(pool: &Arc<Pool>) {
     let lane = Lane::new(pool.clone());
     let (done, ended) = channel();
@@ -155,6 +190,7 @@ fn main() {
     gate();
     let pool = Arc::new(Pool::new());
     throughput(&pool);
+    many_lanes(&pool);
     latency(&pool);
     println!("{:<58} {:>9}", "threads of the pool", pool.threads());
     [1, 2, 4, 1000].into_iter().for_each(blocked);

@@ -116,7 +116,9 @@ impl Gate {
     /// Shuts the gate and waits until no other thread is inside any slot.
     ///
     /// From inside one of its own callbacks it does not wait for that callback. Several threads
-    /// may close at once; each of them waits. Returns at once when waiting would deadlock.
+    /// may close at once; each of them waits. Returns at once when waiting would deadlock: each of
+    /// two callbacks, say, closes the other's gate. The later one to close does not wait; the
+    /// earlier one goes on when the later has returned to its caller.
     pub fn close(&self) {
         self.shut();
         drop(self.shared.settle(thread_id(), Want::Empty));
