@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 use rtc_core::backend::IceRole::{self, Controlled, Controlling};
 
-use super::net::{A, B, Net};
+use super::net::{A, B, Net, Node};
 use super::*;
 use crate::stun::{self, Binding, Check, Class, Key};
 
@@ -236,6 +236,33 @@ fn nomination_by_the_controlled_side_is_ignored() {
     let answers = answers(&mut net, &forged.encode());
     assert_eq!(answers.len(), 1, "an answer, no check of our own");
     assert_eq!(net.nodes[A].agent.selected_pair(), before);
+}
+
+#[test]
+fn the_controlled_side_cannot_hurry_a_nomination() {
+    let a = Node::new(Controlling, 1, &[HOST_A, "[2001:db8::1]:5000"]);
+    let b = Node::new(Controlled, 2, &[HOST_B, "[2001:db8::2]:6000"]);
+    let mut net = Net::new(1, a, b);
+    net.dead.push("[2001:db8::2]:6000".parse().unwrap());
+    net.connect();
+    net.run_for(Duration::from_millis(100));
+    assert_eq!(net.nodes[A].agent.state(), IceState::Connected);
+    let forged = Forged { use_candidate: true, ..Forged::check_of_b(&net) }.encode();
+    net.inject(HOST_B, host_a(), forged);
+    net.run_for(Duration::from_millis(100));
+    assert_eq!(net.nodes[A].agent.state(), IceState::Connected);
+}
+
+#[test]
+fn data_from_a_candidate_that_has_proved_nothing_is_dropped() {
+    let mut net = ready();
+    let agent = &mut net.nodes[A].agent;
+    let peer = HOST_B.parse().unwrap();
+    let kind = CandidateKind::Host;
+    let candidate = candidates::candidate(kind, peer, "1".to_owned(), 2_000_000_000);
+    agent.add_remote_candidate(net.now, &candidate, peer);
+    let received = agent.handle_datagram(net.now, host_a(), peer, b"\x16 data");
+    assert_eq!(received, Received::Drop);
 }
 
 #[test]
