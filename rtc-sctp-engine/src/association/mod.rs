@@ -281,6 +281,11 @@ impl Association {
         self.want_reset(now, stream);
     }
 
+    /// Whether a reset of our direction of the stream was asked for and is not complete.
+    pub fn is_resetting(&self, stream: u16) -> bool {
+        self.outbound.queue.reset_stage(stream) != ResetStage::None
+    }
+
     /// Ends the association after everything queued is acknowledged.
     pub fn shutdown(&mut self, now: Instant) {
         let now = self.clock.read(now);
