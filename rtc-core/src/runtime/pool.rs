@@ -2,8 +2,8 @@
 //!
 //! Workers are started when first needed, up to a base number. Beyond it the pool grows only while
 //! callbacks block: when work is queued and every worker is busy, a watch thread looks on once per
-//! [`TICK`]; it replaces workers that have sat in the same piece of work for more than a tick, if
-//! the first piece in the queue has waited as long. A burst of short callbacks starts no thread,
+//! millisecond; it replaces workers that have sat in the same piece of work for longer than that,
+//! if the first piece in the queue has waited as long. A burst of short callbacks starts no thread,
 //! and a callback that never returns costs one.
 //!
 //! Waking a thread on another processor is dear. At most one worker is being woken at any time; it
