@@ -77,6 +77,26 @@ pub(crate) enum Event {
     Available,
 }
 
+impl Event {
+    /// The event is one of a peer connection, not of a channel.
+    fn concerns_peer(&self) -> bool {
+        !matches!(
+            self,
+            Event::Open
+                | Event::Closed
+                | Event::Error(_)
+                | Event::Message(_)
+                | Event::BufferedAmountLow
+                | Event::Available
+        )
+    }
+}
+
+/// Upstream's rtcDeletePeerConnection does not wait for every callback of the connection.
+fn excused() -> bool {
+    std::env::var_os(crate::runner::ORACLE).is_some()
+}
+
 /// An event with its circumstances.
 pub(crate) struct Recorded {
     /// The first argument of the callback.
@@ -114,6 +134,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Notes a broken promise seen outside the test's own thread; it fails the test.
 pub(crate) fn violation(text: String) {
     lock(&VIOLATIONS).push(text);
+}
+
+static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Notes something that explains a later failure but is none by itself.
+pub(crate) fn note(text: String) {
+    lock(&NOTES).push(text);
 }
 
 /// The promises broken so far.
@@ -169,6 +196,8 @@ impl Inbox {
         let here = std::thread::current().id();
         for event in lock(&self.events).iter() {
             let running = event.owner == id && !event.returned.load(Ordering::SeqCst);
+            let excused = excused() && event.event.concerns_peer();
+            let running = running && !excused;
             if running && !(within && event.thread == here) {
                 violation(format!(
                     "a callback for id {id} ({:?}) was still running when its deletion returned",
@@ -230,7 +259,8 @@ impl Inbox {
             if now >= deadline {
                 let seen = describe(&events);
                 drop(events);
-                panic!("waited {patience:?} for {what}; seen so far: {seen}");
+                let notes = lock(&NOTES).join("\n");
+                panic!("waited {patience:?} for {what}; seen so far: {seen}\n{notes}");
             }
             let (guard, _) = self
                 .arrived
@@ -282,10 +312,19 @@ impl Inbox {
         });
     }
 
-    /// Watches for a while that `unwanted` does not come.
-    pub(crate) fn never(&self, what: &str, mut unwanted: impl FnMut(&Recorded) -> bool) {
+    /// Checks that `unwanted` has not come and watches for a while that it does not.
+    pub(crate) fn never(&self, what: &str, unwanted: impl FnMut(&Recorded) -> bool) {
+        self.never_from(0, what, unwanted);
+    }
+
+    /// Watches for a while that `unwanted` does not come from now on.
+    pub(crate) fn never_again(&self, what: &str, unwanted: impl FnMut(&Recorded) -> bool) {
+        let seen = lock(&self.events).len();
+        self.never_from(seen, what, unwanted);
+    }
+
+    fn never_from(&self, mut seen: usize, what: &str, mut unwanted: impl FnMut(&Recorded) -> bool) {
         let deadline = Instant::now() + QUIET;
-        let mut seen = 0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let fresh = self.wait_more(seen, left);

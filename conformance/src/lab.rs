@@ -35,11 +35,9 @@ impl Lab {
         }
     }
 
-    /// Demands a private network, in which nothing but loopback exists.
-    pub(crate) fn need_namespace(&self) {
-        if let Err(reason) = &self.network {
-            skip(&format!("no network namespace: {reason}"));
-        }
+    /// The other library, or the library itself.
+    pub(crate) fn partner(&self) -> Lib {
+        self.other.unwrap_or(self.lib)
     }
 
     /// The other library, or the end of the test.

@@ -1,7 +1,7 @@
 //! Peers, channels and the signalling between them.
 
 use crate::ffi::*;
-use crate::inbox::{Event, Inbox, Message, PATIENCE, violation};
+use crate::inbox::{Event, Inbox, Message, PATIENCE, note};
 use std::ffi::{CStr, CString, c_int};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -353,9 +353,8 @@ fn forward(lib: Lib, id: c_int, event: &Event, target: (Lib, c_int), signalling:
     let (to, to_id) = target;
     let describe = |sdp: &str, kind: &str| {
         let code = to.set_remote_description(to_id, Some(&c(sdp)), Some(&c(kind)));
-        let gone = to.by_id(ById::MAX_STREAM, to_id) == INVALID;
-        if code != OK && !gone {
-            violation(format!("rtcSetRemoteDescription({kind}): {}\n{sdp}", code_name(code)));
+        if code != OK {
+            note(format!("rtcSetRemoteDescription({kind}): {}\n{sdp}", code_name(code)));
         }
     };
     match (event, signalling) {
@@ -368,7 +367,7 @@ fn forward(lib: Lib, id: c_int, event: &Event, target: (Lib, c_int), signalling:
             let kind = lib.string(Getter::LOCAL_TYPE, id);
             match (sdp, kind) {
                 (Ok(sdp), Ok(kind)) => describe(&sdp, &kind),
-                other => violation(format!("no description after gathering: {other:?}")),
+                other => note(format!("no description after gathering: {other:?}")),
             }
         }
         _ => {}

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 macro_rules! functions {
     ($( $name:ident ( $($arg:ty),* ) $(-> $ret:ty)? ; )*) => {
         /// One optional function pointer per name.
-        #[allow(non_snake_case)]
+        /// A test of the exports finds even those the suite never calls.
+        #[allow(non_snake_case, dead_code)]
         pub(crate) struct Table {
             $( pub(crate) $name: Option<unsafe extern "C" fn($($arg),*) $(-> $ret)?>, )*
         }

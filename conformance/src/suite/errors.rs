@@ -26,14 +26,14 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// A function under its C name, called with an identifier and otherwise harmless arguments.
-type Call = (&'static str, Box<dyn Fn(&Library, i32) -> i32>);
+pub(super) type Call = (&'static str, Box<dyn Fn(&Library, i32) -> i32>);
 
 fn call(name: &'static str, function: impl Fn(&Library, i32) -> i32 + 'static) -> Call {
     (name, Box::new(function))
 }
 
 /// Functions on data channels and peer connections.
-fn data_calls() -> Vec<Call> {
+pub(super) fn data_calls() -> Vec<Call> {
     let offer = c"v=0\r\n";
     let candidate = c"candidate:1 1 UDP 1 127.0.0.1 9 typ host";
     let mut calls = vec![
@@ -77,7 +77,7 @@ fn data_calls() -> Vec<Call> {
 }
 
 /// Functions on tracks and WebSockets, and those of peer connections that concern tracks.
-fn media_calls() -> Vec<Call> {
+pub(super) fn media_calls() -> Vec<Call> {
     let mut calls = vec![
         call("rtcSetTrackCallback", |lib, id| lib.listen(Slot::Track, id, true)),
         call("rtcAddTrack", |lib, id| lib.add_track(id, Some(c"audio 9 UDP/TLS/RTP/SAVPF 0"))),

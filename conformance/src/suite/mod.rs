@@ -7,6 +7,7 @@ mod abi;
 mod buffering;
 mod callbacks;
 mod candidates;
+mod cleanup;
 mod closing;
 mod configuration;
 mod connection;
@@ -14,9 +15,14 @@ mod data;
 mod deletion;
 mod descriptions;
 mod errors;
+mod failures;
+mod hostile;
 mod ids;
+mod logging;
 mod negotiation;
+mod pairs;
 mod queue;
+mod soak;
 mod strings;
 
 /// One test: a sentence and the function that proves it.
@@ -75,6 +81,12 @@ const TOPICS: &[Topic] = &[
     ("closing", closing::cases),
     ("deletion", deletion::cases),
     ("callbacks", callbacks::cases),
+    ("logging", logging::cases),
+    ("cleanup", cleanup::cases),
+    ("failures", failures::cases),
+    ("hostile", hostile::cases),
+    ("pairs", pairs::cases),
+    ("soak", soak::cases),
 ];
 
 /// Every test of the suite.

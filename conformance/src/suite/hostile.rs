@@ -1,0 +1,348 @@
+//! Misuse: strange arguments everywhere, from every thread and inside every callback.
+
+use super::Case;
+use super::errors::{data_calls, media_calls};
+use crate::ffi::*;
+use crate::inbox::{Event, Inbox};
+use crate::lab::Lab;
+use crate::outcome::Rows;
+use crate::peer::{Connected, Peer, c};
+use crate::sdp;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("every function may be called inside every callback", everything_inside)
+            .limit(180),
+        Case::new("every function survives handles deleted on another thread", deleted_elsewhere)
+            .limit(180),
+        Case::new("random calls from many threads leave the library working", random_calls)
+            .limit(180),
+        Case::new(
+            "descriptions cut anywhere are refused or accepted, never fatal",
+            cut_descriptions,
+        )
+        .limit(120),
+        Case::new("descriptions with a byte changed are never fatal", changed_descriptions)
+            .limit(180),
+        Case::new("candidates with strange fields are never fatal", strange_candidates),
+        Case::new("huge arguments are refused or accepted, never fatal", huge_arguments).limit(120),
+        Case::new("huge server and proxy addresses are never fatal", huge_addresses)
+            .fixes("huge addresses"),
+        Case::new("sizes at the edges of int are harmless", edge_sizes),
+        Case::new("thousands of peer connections come and go", many_peers).limit(180),
+    ]
+}
+
+/// A generator of our own: tests have to repeat (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() >> 33) as usize % limit.max(1)
+    }
+}
+
+/// Calls that end objects; they have tests of their own.
+const ENDING: &[&str] = &[
+    "rtcClosePeerConnection",
+    "rtcDeletePeerConnection",
+    "rtcClose",
+    "rtcDelete",
+    "rtcDeleteDataChannel",
+];
+
+fn everything_inside(lab: &Lab) {
+    let a = Peer::new(lab.lib);
+    let b = Peer::new(lab.lib);
+    let pair = crate::peer::Pair::of(a, b, crate::peer::Signalling::Trickle);
+    let kinds: Arc<Mutex<HashSet<String>>> = Arc::default();
+    let seen = kinds.clone();
+    let pc = pair.a.id;
+    pair.a.inbox.hook(move |inbox, recorded| {
+        let kind = format!("{:?}", recorded.event);
+        let kind: String = kind.chars().take_while(|c| c.is_alphanumeric()).collect();
+        if !seen.lock().expect("the set").insert(kind) {
+            return;
+        }
+        call_everything(inbox, pc, recorded.owner);
+    });
+    let near = pair.a.channel("x");
+    near.wait_open();
+    let far = pair.b.incoming_named("x");
+    far.send_text(c"x");
+    near.inbox.wait("a message", |r| matches!(r.event, Event::Message(_)).then_some(()));
+    pair.a.inbox.settle();
+    near.send_text(c"still working");
+    far.wait_messages(1);
+    let kinds = kinds.lock().expect("the set").clone();
+    assert!(kinds.len() >= 8, "only {kinds:?}");
+}
+
+fn call_everything(inbox: &Inbox, pc: i32, owner: i32) {
+    let quiet = |name: &str| {
+        !ENDING.contains(&name)
+            && !name.ends_with("Callback")
+            && name != "rtcSetRemoteDescription"
+            && !name.starts_with("rtcCreateDataChannel")
+            && !name.starts_with("rtcReceiveMessage")
+            && name != "rtcSendMessage"
+            && name != "rtcSendMessage (text)"
+    };
+    for (name, function) in data_calls() {
+        if quiet(name) {
+            function(inbox.lib, pc);
+            function(inbox.lib, owner);
+        }
+    }
+    for id in [pc, owner, 999] {
+        for predicate in Predicate::ALL {
+            inbox.lib.test(*predicate, id);
+        }
+        inbox.lib.user_pointer(id);
+    }
+}
+
+fn deleted_elsewhere(lab: &Lab) {
+    let lib = lab.lib;
+    for _ in 0..10 {
+        let connected = Connected::new(lib);
+        let ids = [connected.a.id, connected.b.id, connected.near.id, connected.far.id];
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for worker in 0..2 {
+                let stop = &stop;
+                scope.spawn(move || {
+                    let calls = data_calls();
+                    let mut random = Random(77 + worker);
+                    while !stop.load(Ordering::SeqCst) {
+                        let (name, function) = &calls[random.below(calls.len())];
+                        if !ENDING.contains(name) && !name.ends_with("Callback") {
+                            function(lib, ids[random.below(ids.len())]);
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            connected.near.delete();
+            connected.a.delete();
+            connected.far.delete();
+            connected.b.delete();
+            stop.store(true, Ordering::SeqCst);
+        });
+    }
+    works(lib);
+}
+
+fn works(lib: Lib) {
+    let connected = Connected::new(lib);
+    connected.near.send_text(c"works");
+    connected.far.wait_messages(1);
+}
+
+fn random_calls(lab: &Lab) {
+    let lib = lab.lib;
+    let end = Instant::now() + Duration::from_secs(10);
+    let ids: Mutex<Vec<i32>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for worker in 0..4u64 {
+            let ids = &ids;
+            scope.spawn(move || {
+                let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (worker + 1));
+                let mut calls = data_calls();
+                calls.extend(media_calls());
+                calls.retain(|(name, _)| !name.ends_with("Callback"));
+                while Instant::now() < end {
+                    let known = ids.lock().expect("ids").clone();
+                    let id = known.get(random.below(known.len())).copied().unwrap_or(1);
+                    step(lib, &mut random, &calls, id, ids);
+                }
+            });
+        }
+    });
+    for id in ids.lock().expect("ids").iter() {
+        lib.by_id(ById::DELETE, *id);
+        lib.by_id(ById::DELETE_PC, *id);
+    }
+    works(lib);
+}
+
+/// One random call, or one of the calls that need a partner.
+fn step(
+    lib: Lib,
+    random: &mut Random,
+    calls: &[super::errors::Call],
+    id: i32,
+    ids: &Mutex<Vec<i32>>,
+) {
+    let keep = |id: i32| {
+        let mut ids = ids.lock().expect("ids");
+        if id > 0 {
+            ids.push(id);
+        }
+        if ids.len() > 40 {
+            let old = ids.remove(0);
+            drop(ids);
+            lib.by_id(ById::DELETE, old);
+            lib.by_id(ById::DELETE_PC, old);
+        }
+    };
+    match random.below(12) {
+        0 => keep(lib.create_pc(Some(&Config::loopback()))),
+        1 => keep(lib.create_dc(id, Some(c"random"))),
+        2 => {
+            let other = ids.lock().expect("ids").first().copied().unwrap_or(1);
+            if let Ok(sdp) = lib.string(Getter::LOCAL_DESCRIPTION, id) {
+                lib.set_remote_description(other, Some(&c(&sdp)), None);
+            }
+            if let Ok(sdp) = lib.string(Getter::LOCAL_DESCRIPTION, other) {
+                lib.set_remote_description(id, Some(&c(&sdp)), None);
+            }
+        }
+        3 => drop(lib.set_remote_description(id, Some(&c(sdp::OFFER)), None)),
+        _ => {
+            let (_, function) = &calls[random.below(calls.len())];
+            function(lib, id);
+        }
+    }
+}
+
+fn cut_descriptions(lab: &Lab) {
+    let offer = format!("{}{}", sdp::OFFER, sdp::AUDIO);
+    let mut rows = Rows::new();
+    for length in (0..offer.len()).step_by(7) {
+        let peer = Peer::manual(lab.lib);
+        let code = peer.set_remote(&offer[..length], "offer");
+        rows.codes(format!("{length} bytes"), code, &[OK, INVALID]);
+    }
+}
+
+fn changed_descriptions(lab: &Lab) {
+    let base = format!("{}a=candidate:1 1 UDP 2122252543 127.0.0.1 9 typ host\r\n", sdp::OFFER);
+    let mut random = Random(42);
+    let mut rows = Rows::new();
+    for round in 0..300 {
+        let mut bytes = base.clone().into_bytes();
+        for _ in 0..=random.below(3) {
+            let place = random.below(bytes.len());
+            bytes[place] = (1 + random.below(255)) as u8;
+        }
+        let text = std::ffi::CString::new(bytes).expect("no NUL");
+        let peer = Peer::manual(lab.lib);
+        let code = lab.lib.set_remote_description(peer.id, Some(&text), Some(c"offer"));
+        rows.codes(format!("round {round}"), code, &[OK, INVALID]);
+    }
+}
+
+fn strange_candidates(lab: &Lab) {
+    let peer = Peer::new(lab.lib);
+    assert_eq!(peer.set_remote(sdp::OFFER, "offer"), OK);
+    let long = "x".repeat(100_000);
+    let texts = [
+        long.clone(),
+        format!("candidate:{long}"),
+        format!("candidate:{long} 1 UDP 1 127.0.0.1 9 typ host"),
+        format!("candidate:1 1 UDP 1 {long} 9 typ host"),
+        format!("candidate:1 1 UDP 1 127.0.0.1 9 typ host {long}"),
+        "candidate:1 -1 UDP 1 127.0.0.1 9 typ host".into(),
+        "candidate:1 1 UDP -1 127.0.0.1 9 typ host".into(),
+        "candidate:1 1 UDP 99999999999999999999 127.0.0.1 9 typ host".into(),
+        "candidate:1 1 UDP 1 127.0.0.1 0 typ host".into(),
+        "candidate:1 1 UDP 1 127.0.0.1 -1 typ host".into(),
+        "candidate:1 1 UDP 1 255.255.255.255 9 typ host".into(),
+        "candidate:1 1 UDP 1 0.0.0.0 9 typ host".into(),
+        "candidate:1 1 UDP 1 :: 9 typ host".into(),
+        "candidate:1 1 UDP 1 ff02::1 9 typ host".into(),
+        "candidate:1 1 UDP 1 127.0.0.1 9 typ".into(),
+        "candidate:1 1 UDP 1 127.0.0.1 9 typ host raddr".into(),
+        "candidate:ünï 1 UDP 1 127.0.0.1 9 typ host".into(),
+        "a=a=candidate:1 1 UDP 1 127.0.0.1 9 typ host".into(),
+        "candidate:1 1 UDP 1 127.0.0.1 9 typ host\r\na=ice-ufrag:evil".into(),
+    ];
+    let mut rows = Rows::new();
+    for text in &texts {
+        let head: String = text.chars().take(60).collect();
+        rows.codes(head, peer.add_candidate(text), &[OK, INVALID, FAILURE]);
+    }
+    for n in 0..2000 {
+        let text = format!("candidate:{n} 1 UDP {n} 127.0.0.1 {} typ host", 1024 + n);
+        rows.codes(&text, peer.add_candidate(&text), &[OK, INVALID, FAILURE]);
+    }
+    let again = Peer::new(lab.lib);
+    let remote = peer.string(Getter::REMOTE_DESCRIPTION).unwrap_or_default();
+    assert!(!remote.contains("evil"), "a line was smuggled in");
+    drop(again);
+}
+
+fn huge_arguments(lab: &Lab) {
+    let lib = lab.lib;
+    let huge = c(&"A".repeat(5_000_000));
+    let peer = Peer::manual(lib);
+    let channel = peer.channel("x");
+    let mut rows = Rows::new();
+    let refused = [OK, INVALID, FAILURE];
+    rows.codes("a type", lib.set_local_description(peer.id, Some(&huge)), &refused);
+    let fresh = Peer::manual(lib);
+    rows.codes("an SDP", lib.set_remote_description(fresh.id, Some(&huge), None), &[INVALID]);
+    let many = c(&format!("{}{}", sdp::OFFER, "a=x-flag\r\n".repeat(100_000)));
+    rows.codes("many lines", lib.set_remote_description(fresh.id, Some(&many), None), &refused);
+    rows.codes("a message", lib.send_text(channel.id, &huge), &[FAILURE, INVALID]);
+    let label = lib.create_dc(peer.id, Some(&huge));
+    rows.holds(format!("a label: {}", code_name(label)), label > 0 || label == INVALID);
+}
+
+fn huge_addresses(lab: &Lab) {
+    let lib = lab.lib;
+    let huge = c(&"A".repeat(5_000_000));
+    let mut rows = Rows::new();
+    let config = Config { ice_servers: vec![Some(huge.clone())], ..Config::loopback() };
+    let id = lib.create_pc(Some(&config));
+    rows.holds(format!("a server: {}", code_name(id)), id > 0 || id == INVALID || id == FAILURE);
+    let config = Config { proxy: Some(huge), ..Config::loopback() };
+    let id = lib.create_pc(Some(&config));
+    rows.holds(format!("a proxy: {}", code_name(id)), id > 0 || id == INVALID || id == FAILURE);
+}
+
+fn edge_sizes(lab: &Lab) {
+    let connected = Connected::new(lab.lib);
+    let (lib, near) = (lab.lib, connected.near.id);
+    let mut rows = Rows::new();
+    for size in [i32::MIN, i32::MIN + 1, -2] {
+        rows.code(format!("NULL, {size}"), lib.send_raw(near, None, size), INVALID);
+        rows.code(format!("text, {size}"), lib.send_raw(near, Some(b"x\0"), size), OK);
+    }
+    rows.code("NULL, INT_MAX", lib.send_raw(near, None, i32::MAX), INVALID);
+    for amount in [i32::MAX, 0] {
+        rows.code(format!("threshold {amount}"), lib.set_low_threshold(near, amount), OK);
+    }
+    rows.codes("threshold INT_MIN", lib.set_low_threshold(near, i32::MIN), &[OK, INVALID]);
+    let received = lib.receive(near, None, i32::MAX);
+    rows.equal("receive INT_MAX", received, Received(NOT_AVAIL, i32::MAX));
+    connected.far.wait_messages(3);
+}
+
+fn many_peers(lab: &Lab) {
+    let lib = lab.lib;
+    let config = Config { manual: true, ..Config::loopback() };
+    for _ in 0..20 {
+        let ids: Vec<_> = (0..100).map(|_| lib.create_pc(Some(&config))).collect();
+        assert!(ids.iter().all(|id| *id > 0));
+        for id in &ids {
+            assert!(lib.create_dc(*id, Some(c"x")) > 0);
+        }
+        for id in ids {
+            assert_eq!(lib.by_id(ById::DELETE_PC, id), OK);
+        }
+    }
+    works(lib);
+}

@@ -1,0 +1,167 @@
+//! Logging: where lines go and which of them.
+
+use super::Case;
+use crate::ffi::*;
+use crate::lab::Lab;
+use crate::outcome::{Rows, skip};
+use crate::peer::{Connected, Peer, eventually};
+use std::io::Write;
+use std::path::Path;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("without a logger nothing is printed", silent),
+        Case::new("the callback gets lines up to its level", levels),
+        Case::new("the level NONE silences", none),
+        Case::new("the level changes at once", immediate),
+        Case::new("a level out of range logs everything", out_of_range),
+        Case::new("a first logger without callback prints to standard output", console),
+        Case::new("taking the callback away prints to standard output", back_to_console),
+        Case::new("a callback after the console takes its place", replaces_console).fixes("B-44"),
+        Case::new("a connection is logged without its secrets", no_secrets),
+        Case::new("many threads log while the logger is being replaced", many_threads),
+    ]
+}
+
+/// What has been written to standard output, which the runner sends to a file.
+fn printed() -> String {
+    let _ = std::io::stdout().flush();
+    let path = Path::new("/proc/self/fd/1");
+    let target = std::fs::read_link(path).unwrap_or_default();
+    if !target.is_file() {
+        skip("standard output is no file");
+    }
+    std::fs::read_to_string(target).unwrap_or_default()
+}
+
+fn provoke(lib: Lib) {
+    assert_eq!(lib.by_id(ById::CLOSE_PC, 999), INVALID);
+}
+
+fn silent(lab: &Lab) {
+    let connected = Connected::new(lab.lib);
+    provoke(lab.lib);
+    connected.a.close();
+    connected.b.wait_state(State::Closed);
+    assert_eq!(printed(), "");
+}
+
+fn levels(lab: &Lab) {
+    let mut rows = Rows::new();
+    for level in [6, 5, 4, 3, 2, 1] {
+        let before = log_lines().len();
+        lab.lib.init_logger(level, true);
+        provoke(lab.lib);
+        let connected = Connected::new(lab.lib);
+        connected.a.close();
+        connected.b.wait_state(State::Closed);
+        drop(connected);
+        let lines = log_lines().split_off(before);
+        let worst = lines.iter().map(|line| line.0).max().unwrap_or(0);
+        rows.holds(format!("level {level}: found {worst}"), worst <= level);
+        if level >= 2 {
+            rows.holds(format!("level {level}: the error"), lines.iter().any(|line| line.0 == 2));
+        }
+        let important: Vec<_> = lines.iter().filter(|line| line.0 <= 4).collect();
+        let shaped = |text: &str| !text.is_empty() && !text.ends_with('\n');
+        rows.holds(format!("{important:?}"), important.iter().all(|line| shaped(&line.1)));
+        if level == 6 {
+            rows.holds("detail at VERBOSE", lines.len() > 10);
+        }
+    }
+}
+
+fn none(lab: &Lab) {
+    lab.lib.init_logger(0, true);
+    provoke(lab.lib);
+    assert_eq!(log_lines(), []);
+    assert_eq!(printed(), "");
+}
+
+fn immediate(lab: &Lab) {
+    lab.lib.init_logger(2, true);
+    provoke(lab.lib);
+    let first = log_lines().len();
+    assert!(first > 0, "no error was logged");
+    lab.lib.init_logger(0, true);
+    provoke(lab.lib);
+    assert_eq!(log_lines().len(), first);
+    lab.lib.init_logger(2, true);
+    provoke(lab.lib);
+    assert!(log_lines().len() > first);
+}
+
+fn out_of_range(lab: &Lab) {
+    lab.lib.init_logger(99, true);
+    provoke(lab.lib);
+    let peer = Peer::new(lab.lib);
+    let _channel = peer.channel("x");
+    peer.wait_gathered();
+    assert!(log_lines().iter().any(|line| line.0 >= 5), "no detail");
+}
+
+fn console(lab: &Lab) {
+    lab.lib.init_logger(2, false);
+    provoke(lab.lib);
+    eventually("a line on standard output", || !printed().is_empty());
+    let text = printed();
+    assert!(text.contains("ERROR"), "{text}");
+    assert!(!text.contains('\u{1b}'), "colours in a file");
+    let date = text.as_bytes().get(..10).is_some_and(|date| date[4] == b'-' && date[7] == b'-');
+    assert!(date, "no date: {text}");
+}
+
+fn back_to_console(lab: &Lab) {
+    lab.lib.init_logger(2, true);
+    provoke(lab.lib);
+    let lines = log_lines().len();
+    assert_eq!(printed(), "");
+    lab.lib.init_logger(2, false);
+    provoke(lab.lib);
+    eventually("a line on standard output", || printed().contains("ERROR"));
+    assert_eq!(log_lines().len(), lines, "the callback was unset");
+}
+
+fn replaces_console(lab: &Lab) {
+    lab.lib.init_logger(2, false);
+    provoke(lab.lib);
+    eventually("a line on standard output", || !printed().is_empty());
+    let text = printed();
+    lab.lib.init_logger(2, true);
+    provoke(lab.lib);
+    assert!(!log_lines().is_empty());
+    assert_eq!(printed(), text, "the console still gets lines");
+}
+
+fn no_secrets(lab: &Lab) {
+    lab.lib.init_logger(6, true);
+    let server = Some(crate::peer::c("turn:user:sesame-open@127.0.0.1:9"));
+    let config = Config { ice_servers: vec![server], ..Config::loopback() };
+    let turn = Peer::with(lab.lib, &config);
+    let _relayed = turn.channel("x");
+    let connected = Connected::new(lab.lib);
+    connected.near.send_text(c"hello");
+    connected.far.wait_messages(1);
+    let (_, offer) = connected.a.wait_description(0);
+    let password = crate::sdp::attribute(&offer, "ice-pwd").unwrap_or_default().to_owned();
+    let lines = log_lines();
+    let leak = |secret: &str| {
+        let found = lines.iter().find(|line| line.1.contains(secret) && line.0 <= 4);
+        found.map(|line| line.1.clone())
+    };
+    assert_eq!(leak("sesame-open"), None);
+    assert_eq!(leak(&password), None);
+}
+
+fn many_threads(lab: &Lab) {
+    lab.lib.init_logger(2, true);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..100).for_each(|_| provoke(lab.lib)));
+        }
+        for _ in 0..50 {
+            lab.lib.init_logger(2, true);
+        }
+    });
+    assert!(log_lines().iter().filter(|line| line.0 == 2).count() >= 400);
+}

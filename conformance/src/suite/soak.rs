@@ -1,0 +1,107 @@
+//! Memory, descriptors and threads after many connections. `RTC_SOAK=full` asks for the long
+//! variants: two hundred connections, fifty times.
+
+use super::Case;
+use crate::ffi::*;
+use crate::lab::Lab;
+use crate::peer::{Channel, Connected, Pair, eventually};
+use crate::sys;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("connections leave no memory, descriptor or thread behind", connections)
+            .limit(3600)
+            .alone(),
+        Case::new("channels leave no memory behind", channels).limit(1200).alone(),
+        Case::new("messages leave no memory behind", messages).limit(1200).alone(),
+    ]
+}
+
+fn full() -> bool {
+    std::env::var_os("RTC_SOAK").is_some_and(|value| value == "full")
+}
+
+fn round(lib: Lib, count: usize) {
+    let pairs: Vec<Pair> = (0..count).map(|_| Pair::new(lib)).collect();
+    let near: Vec<Channel> = pairs.iter().map(|pair| pair.a.channel("soak")).collect();
+    for (pair, near) in pairs.iter().zip(&near) {
+        near.wait_open();
+        let far = pair.b.incoming(0);
+        near.send_binary(&[1; 1000]);
+        far.wait_messages(1);
+        far.delete();
+        near.delete();
+    }
+    for pair in &pairs {
+        pair.a.delete();
+        pair.b.delete();
+        pair.a.inbox.retire();
+        pair.b.inbox.retire();
+    }
+}
+
+fn connections(lab: &Lab) {
+    let (count, rounds) = if full() { (200, 50) } else { (20, 10) };
+    let (threads, files) = (sys::thread_names().len(), sys::open_files());
+    // The first rounds fill the allocator's and the library's caches.
+    for _ in 0..rounds.min(3) {
+        round(lab.lib, count);
+    }
+    let before = sys::resident_kib();
+    for _ in 0..rounds {
+        round(lab.lib, count);
+    }
+    let grown = sys::resident_kib().saturating_sub(before);
+    let allowed = 2048 + 2 * count * rounds / 10;
+    assert!(grown < allowed, "{grown} KiB more after {} connections", count * rounds);
+    lab.lib.cleanup();
+    eventually("the threads to end", || sys::thread_names().len() <= threads);
+    eventually("the descriptors to be closed", || sys::open_files() <= files);
+}
+
+fn channels(lab: &Lab) {
+    let rounds = if full() { 20_000 } else { 500 };
+    let connected = Connected::new(lab.lib);
+    let cycle = |n: usize| {
+        let (near, far) = connected.open("soak");
+        assert_eq!(near.delete(), OK);
+        far.wait_closed();
+        assert_eq!(far.delete(), OK);
+        n + 1
+    };
+    let mut done = 0;
+    while done < 100 {
+        done = cycle(done);
+    }
+    let before = sys::resident_kib();
+    while done < rounds {
+        done = cycle(done);
+    }
+    let grown = sys::resident_kib().saturating_sub(before);
+    // The suite's own record of events takes about 1 KiB a round.
+    assert!(grown < 4096 + 2 * rounds, "{grown} KiB more after {rounds} channels");
+}
+
+fn messages(lab: &Lab) {
+    let rounds = if full() { 2000 } else { 60 };
+    let pair = Pair::new(lab.lib);
+    pair.b.inbox.adopt(&[Slot::Open, Slot::Closed]);
+    let connected = Connected::over(pair);
+    let data = vec![1; 100_000];
+    let mut buffer = vec![0; 100_000];
+    let mut exchange = |count: usize| {
+        for _ in 0..count {
+            (0..10).for_each(|_| connected.near.send_binary(&data));
+            for _ in 0..10 {
+                eventually("the next message", || {
+                    lab.lib.receive(connected.far.id, Some(&mut buffer), 100_000).0 == OK
+                });
+            }
+        }
+    };
+    exchange(30);
+    let before = sys::resident_kib();
+    exchange(rounds);
+    let grown = sys::resident_kib().saturating_sub(before);
+    assert!(grown < 8192, "{grown} KiB more after {} MB", rounds);
+}
