@@ -20,7 +20,7 @@ const MAX_PIECES: usize = 64;
 pub(super) enum Pushed {
     /// It belongs to this or a later message.
     Kept,
-    /// It cannot be used: malformed, too far ahead, or contradicting what came before.
+    /// It cannot be used: malformed, too long, or too far ahead.
     Dropped,
     /// It belongs to the message that was taken last: the peer has not seen our answer.
     RepeatsLast,
@@ -78,8 +78,12 @@ impl Reassembler {
             self.slots.resize_with(ahead + 1, || None);
         }
         let Some(slot) = self.slots.get_mut(ahead) else { return Pushed::Dropped };
-        // What came protected outweighs what anybody could have sent.
-        if slot.as_ref().is_some_and(|slot| slot.epoch < epoch) {
+        // What came protected outweighs what anybody could have sent. Otherwise the newest counts:
+        // the genuine message comes again until it is answered.
+        if slot.as_ref().is_some_and(|slot| slot.epoch > epoch) {
+            return Pushed::Dropped;
+        }
+        if slot.as_ref().is_some_and(|slot| slot.epoch < epoch || !slot.fits(fragment)) {
             self.total -= slot.take().map_or(0, |slot| slot.bytes.len());
         }
         if slot.is_none() {
@@ -89,7 +93,7 @@ impl Reassembler {
             self.total += HEADER + fragment.length;
         }
         let slot = slot.get_or_insert_with(|| Slot::new(epoch, sequence, fragment));
-        if slot.epoch == epoch && slot.insert(fragment) { Pushed::Kept } else { Pushed::Dropped }
+        if slot.insert(fragment) { Pushed::Kept } else { Pushed::Dropped }
     }
 
     /// The next message in order, when it is complete.
@@ -134,14 +138,13 @@ impl Slot {
         self.present.first() == Some(&(0..length))
     }
 
-    /// Puts a fragment where it belongs; false when it contradicts the others or makes too many
-    /// pieces.
+    /// True when `fragment` can be part of this message.
+    fn fits(&self, fragment: &Fragment<'_>) -> bool {
+        self.bytes.first() == Some(&fragment.kind) && self.bytes.len() == HEADER + fragment.length
+    }
+
+    /// Puts a fragment that fits where it belongs; false when that makes too many pieces.
     fn insert(&mut self, fragment: &Fragment<'_>) -> bool {
-        if self.bytes.first() != Some(&fragment.kind)
-            || self.bytes.len() != HEADER + fragment.length
-        {
-            return false;
-        }
         let mut range = fragment.offset..fragment.offset + fragment.content.len();
         let first = self.present.partition_point(|piece| piece.end < range.start);
         let last = self.present.partition_point(|piece| piece.start <= range.end);
@@ -241,6 +244,16 @@ mod tests {
             assert_eq!(reassembler.push(0, &piece), Pushed::Dropped);
         }
         assert_eq!(reassembler.total, 0);
+    }
+
+    #[test]
+    fn a_forged_fragment_does_not_lock_out_the_genuine_message() {
+        let forged = message(2, 0, |out| out.extend([0; 500]));
+        let genuine = message(1, 0, |out| out.extend([1; 300]));
+        let mut reassembler = Reassembler::default();
+        assert_eq!(reassembler.push(0, &fragment(&forged, 0..1)), Pushed::Kept);
+        assert_eq!(reassembler.push(0, &genuine), Pushed::Kept);
+        assert_eq!(reassembler.next().map(|next| next.bytes), Some(&genuine[..]));
     }
 
     #[test]
