@@ -73,10 +73,11 @@ pub enum CandidateKind {
 
 impl Candidate {
     /// Parses a candidate, with or without `a=` and `candidate:` before it. Transports and types
-    /// that are not known are kept as they are written. A port that does not fit keeps its lower
-    /// 16 bits, as it does in libdatachannel, whose callers count on such a candidate being taken.
+    /// that are not known are kept as they are written, and further lines are ignored. A port that
+    /// does not fit keeps its lower 16 bits, as it does in libdatachannel, whose callers count on
+    /// such a candidate being taken.
     pub fn parse(text: &str) -> Result<Self> {
-        let line = text.trim();
+        let line = text.trim().split(['\r', '\n']).next().unwrap_or("").trim_end();
         let invalid =
             |why: &str| Error::invalid(format!("Invalid candidate {}: {why}", quoted(line)));
         if line.len() > MAX_CANDIDATE_TEXT {
@@ -265,6 +266,7 @@ mod tests {
             format!("a={text}"),
             format!("a={bare}"),
             format!(" a={text} \r\n"),
+            format!("{text}\r\na=setup:active\r\n"),
             text.replace(' ', " \t "),
             text.replace("UDP", "udp"),
             text.replace("candidate:", "candidate: "),
@@ -335,7 +337,7 @@ mod tests {
             "candidate:1 1 UDP 4294967296 192.0.2.1 9 typ host",
             "candidate:1 1 UDP 1 192.0.2.1 http typ host",
             "candidate:1 1 UDP 1 192.0.2.1 9 type host",
-            "candidate:1 1 UDP 1 192.0.2.1 9 typ host\r\na=setup:active",
+            "candidate:1 1 UDP 1 192.0.2.1\r\n9 typ host",
             "candidate:1 1 UDP 1 192.0.2.1\0 9 typ host",
             &format!("{whole} {}", "x".repeat(MAX_CANDIDATE_TEXT)),
         ] {

@@ -20,6 +20,7 @@
 )]
 
 mod application;
+mod codec;
 pub mod compose;
 mod description;
 mod fingerprint;
@@ -32,6 +33,7 @@ mod tests;
 mod vocabulary;
 
 pub use application::{Application, DEFAULT_SCTP_PORT};
+pub use codec::Codec;
 pub use compose::compose;
 pub use description::{Description, Origin};
 pub use fingerprint::{Fingerprint, HashAlgorithm};

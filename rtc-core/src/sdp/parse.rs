@@ -469,8 +469,9 @@ impl Media {
     fn payload_attribute(&mut self, a: &Attribute<'_>) -> Result<()> {
         let (number, value) = a.value.split_once(' ').unwrap_or((a.value, ""));
         let value = value.trim_start();
-        if value.is_empty() {
-            return Err(a.invalid("attribute of a payload type"));
+        if value.is_empty() && a.name != "rtpmap" {
+            payload_type(number, a.line)?;
+            return Ok(());
         }
         if number == "*" && a.name == "rtcp-fb" {
             self.feedback.push(value.into());

@@ -100,7 +100,8 @@ fn descriptions_that_cannot_make_a_connection_are_refused() {
 #[test]
 fn malformed_media_lines_are_refused_and_named() {
     let text = "audio 9 UDP/TLS/RTP/SAVPF 96\na=mid:0\n";
-    Media::parse(text).unwrap();
+    let media = Media::parse(text).unwrap();
+    assert_eq!(Media::parse(&format!("{text}a=fmtp:96\na=rtcp-fb:96 \n")).unwrap(), media);
     for line in [
         "a=ssrc:x cname:y",
         "a=ssrc:4294967296",
@@ -110,9 +111,8 @@ fn malformed_media_lines_are_refused_and_named() {
         "a=rtpmap:96 opus/x",
         "a=rtpmap:96",
         "a=fmtp:x y=z",
-        "a=fmtp:96",
+        "a=fmtp:x",
         "a=rtcp-fb:x nack",
-        "a=rtcp-fb:*",
         "b=AS:x",
         "a=extmap:x y",
     ] {

@@ -210,3 +210,48 @@ fn a_track_section_is_parsed_by_itself() {
         assert!(Media::parse(text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn a_track_for_a_codec_has_the_documented_lines() {
+    let video = ["nack", "nack pli", "goog-remb"].map(|feedback| format!("a=rtcp-fb:7 {feedback}"));
+    for (number, kind, map, fmtp) in [
+        (0, "video", "H264/90000", None),
+        (1, "video", "VP8/90000", None),
+        (2, "video", "VP9/90000", None),
+        (3, "video", "H265/90000", None),
+        (4, "video", "AV1/90000", None),
+        (128, "audio", "opus/48000/2", None),
+        (129, "audio", "PCMU/8000/1", None),
+        (130, "audio", "PCMA/8000/1", None),
+        (131, "audio", "MP4A-LATM/48000/2", Some("cpresent=1")),
+        (132, "audio", "G722/8000/1", None),
+    ] {
+        let codec = Codec::from_number(number).unwrap();
+        let media = |mid, profile| Media::for_codec(codec, 7, mid, Direction::SendRecv, profile);
+        let head = |mid: &str| {
+            [
+                format!("m={kind} 9 UDP/TLS/RTP/SAVPF 7"),
+                "c=IN IP4 0.0.0.0".into(),
+                format!("a=mid:{mid}"),
+                "a=sendrecv".into(),
+                "a=rtcp-mux".into(),
+                format!("a=rtpmap:7 {map}"),
+            ]
+        };
+        let feedback = if kind == "video" { &video[..] } else { &[] };
+        let fmtp_line = |fmtp: Option<&str>| fmtp.map(|fmtp| format!("a=fmtp:7 {fmtp}"));
+        for (mid, profile) in [(None, None), (Some("m"), Some("p=1"))] {
+            let mut expected = head(mid.unwrap_or(kind)).to_vec();
+            expected.extend_from_slice(feedback);
+            expected.extend(fmtp_line(profile.or(fmtp)));
+            let text = media(mid, profile).unwrap().to_string();
+            assert_eq!(text.lines().collect::<Vec<_>>(), expected, "{number}");
+        }
+        assert!(media(Some("a\nb"), None).is_err());
+        assert!(media(None, Some("a\nb")).is_err());
+    }
+    for number in [-1, 5, 127, 133] {
+        assert_eq!(Codec::from_number(number), None);
+    }
+    assert!(Media::for_codec(Codec::Opus, 128, None, Direction::Unknown, None).is_err());
+}
