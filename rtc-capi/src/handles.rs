@@ -24,6 +24,8 @@ pub(crate) enum Object {
 struct Entry {
     object: Object,
     pointer: UserPointer,
+    /// Its deletion has begun and cannot begin again; its last callbacks may still use it.
+    deleting: bool,
 }
 
 /// The caller's pointer. The library never looks at what it points to.
@@ -55,13 +57,50 @@ fn shard(id: c_int) -> &'static Shard {
 /// Gives an object its identifier.
 pub(crate) fn insert(object: Object, pointer: UserPointer) -> c_int {
     let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-    shard(id).write().insert(id, Entry { object, pointer });
+    shard(id).write().insert(id, Entry { object, pointer, deleting: false });
     id
 }
 
+/// Begins to delete what `wanted` accepts; only one caller succeeds.
+fn begin_deletion<T>(id: c_int, wanted: impl FnOnce(&Object) -> Option<T>) -> Option<T> {
+    let mut shard = shard(id).write();
+    let entry = shard.get_mut(&id).filter(|entry| !entry.deleting)?;
+    let object = wanted(&entry.object)?;
+    entry.deleting = true;
+    Some(object)
+}
+
 /// Forgets an identifier.
-pub(crate) fn remove(id: c_int) -> Option<Object> {
-    shard(id).write().remove(&id).map(|entry| entry.object)
+pub(crate) fn remove(id: c_int) {
+    let entry = shard(id).write().remove(&id);
+    // Dropping the object may run code of the caller's; not under the lock.
+    drop(entry);
+}
+
+/// The peer connection of that identifier, which nobody else can delete from now on.
+pub(crate) fn delete_peer(id: c_int) -> Result<PeerConnection> {
+    begin_deletion(id, |object| match object {
+        Object::Peer(peer) => Some(peer.clone()),
+        Object::DataChannel(_) => None,
+    })
+    .ok_or_else(|| no_peer(id))
+}
+
+/// The data channel of that identifier, which nobody else can delete from now on.
+pub(crate) fn delete_data_channel(id: c_int) -> Result<DataChannel> {
+    begin_deletion(id, |object| match object {
+        Object::DataChannel(channel) => Some(channel.clone()),
+        Object::Peer(_) => None,
+    })
+    .ok_or_else(|| no_data_channel(id))
+}
+
+fn no_peer(id: c_int) -> Error {
+    Error::invalid(format!("{id} is not a peer connection"))
+}
+
+fn no_data_channel(id: c_int) -> Error {
+    Error::invalid(format!("{id} is not a data channel"))
 }
 
 /// Forgets all identifiers.
@@ -93,7 +132,7 @@ fn get(id: c_int) -> Option<Object> {
 pub(crate) fn peer(id: c_int) -> Result<PeerConnection> {
     match get(id) {
         Some(Object::Peer(peer)) => Ok(peer),
-        _ => Err(Error::invalid(format!("{id} is not a peer connection"))),
+        _ => Err(no_peer(id)),
     }
 }
 
@@ -101,6 +140,6 @@ pub(crate) fn peer(id: c_int) -> Result<PeerConnection> {
 pub(crate) fn data_channel(id: c_int) -> Result<DataChannel> {
     match get(id) {
         Some(Object::DataChannel(channel)) => Ok(channel),
-        _ => Err(Error::invalid(format!("{id} is not a data channel"))),
+        _ => Err(no_data_channel(id)),
     }
 }

@@ -371,9 +371,10 @@ fn announced(peer: &Peer) -> usize {
 
 fn negotiated(lab: &Lab) {
     let pair = Pair::new(lab.lib);
-    let far = pair.b.channel_with("far name", &agreed(20));
     let near = pair.a.channel_with("near name", &agreed(20));
-    // Both sides offer at the same time here, unless only one of them negotiates.
+    // Two offers at the same time would need an application that settles them.
+    pair.b.wait_description(0);
+    let far = pair.b.channel_with("far name", &agreed(20));
     near.wait_open();
     far.wait_open();
     near.send_text(c"there");

@@ -71,7 +71,7 @@ exports! {
 
     /// Closes a channel of any kind and deletes its identifier; waits for its running callbacks.
     pub extern "C" fn rtcDelete(id: c_int) -> c_int {
-        channel(id)?.delete();
+        handles::delete_data_channel(id).map_err(|_| no_channel(id))?.delete();
         handles::remove(id);
         SUCCESS
     }
@@ -150,8 +150,11 @@ exports! {
 }
 
 fn channel(id: c_int) -> Result<DataChannel> {
-    handles::data_channel(id)
-        .map_err(|_| Error::invalid(format!("{id} is not a data channel, track or WebSocket")))
+    handles::data_channel(id).map_err(|_| no_channel(id))
+}
+
+fn no_channel(id: c_int) -> Error {
+    Error::invalid(format!("{id} is not a data channel, track or WebSocket"))
 }
 
 /// The text that a negative size announces.

@@ -28,7 +28,7 @@ exports! {
 
     /// Closes a channel and deletes its identifier; waits for its running callbacks.
     pub extern "C" fn rtcDeleteDataChannel(dc: c_int) -> c_int {
-        handles::data_channel(dc)?.delete();
+        handles::delete_data_channel(dc)?.delete();
         handles::remove(dc);
         SUCCESS
     }

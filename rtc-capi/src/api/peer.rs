@@ -31,7 +31,7 @@ exports! {
 
     /// Closes a connection and deletes its identifier; waits for its running callbacks.
     pub extern "C" fn rtcDeletePeerConnection(pc: c_int) -> c_int {
-        handles::peer(pc)?.delete();
+        handles::delete_peer(pc)?.delete();
         handles::remove(pc);
         SUCCESS
     }

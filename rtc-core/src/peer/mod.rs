@@ -179,6 +179,9 @@ impl Peer {
         let _turn = self.negotiation.lock();
         if kind != DescriptionKind::Rollback {
             description.validate_remote()?;
+            if self.core.lock().is_ending() {
+                return Ok(());
+            }
             self.open_ice(match description.ice_lite {
                 true => IceRole::Controlling,
                 false => IceRole::Controlled,
@@ -220,7 +223,9 @@ impl Peer {
     }
 
     fn set_local(&self, kind: DescriptionKind) -> Result<()> {
-        self.core.lock().require_alive("set a local description")?;
+        if self.core.lock().is_ending() {
+            return Ok(());
+        }
         // A statement of its own: the lock must be free when ICE opens.
         let role = match self.core.lock().remote_description() {
             Some(_) => IceRole::Controlled,

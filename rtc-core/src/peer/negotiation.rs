@@ -83,13 +83,16 @@ impl PeerCore {
         }))
     }
 
-    /// Sets the local description: RFC 8829 §5.5 and the table in `docs/architecture.md`.
+    /// Sets the local description (RFC 8829 §5.5). On a closed connection nothing happens: the
+    /// peer's messages may cross with our closing, which is no error of the application.
     pub(crate) fn set_local_description(
         &mut self,
         now: Instant,
         kind: DescriptionKind,
     ) -> Result<()> {
-        self.require_alive("set a local description")?;
+        if self.is_ending() {
+            return Ok(());
+        }
         let Some((kind, next)) = self.local_transition(kind)? else { return Ok(()) };
         let description = self.compose(kind)?;
         if description.sections.is_empty() {
@@ -139,13 +142,16 @@ impl PeerCore {
         }))
     }
 
-    /// Sets the remote description; says whether it was an offer.
+    /// Sets the remote description; says whether it was an offer. On a closed connection nothing
+    /// happens, as for a local one.
     pub(crate) fn set_remote_description(
         &mut self,
         now: Instant,
         mut description: Description,
     ) -> Result<bool> {
-        self.require_alive("set a remote description")?;
+        if self.is_ending() {
+            return Ok(false);
+        }
         if description.kind == DescriptionKind::Rollback {
             self.set_signaling(SignalingState::Stable);
             return Ok(false);

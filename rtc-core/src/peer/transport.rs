@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rtc_sctp_engine::{Association, Event};
 
 use super::authentication::fingerprint_matches;
+use super::channels::MAX_STREAM;
 use super::core::{Closing, PeerCore};
 use super::events::PeerEvent;
 use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole};
@@ -284,6 +285,8 @@ impl PeerCore {
             rto_initial: settings.rto_initial,
             max_retransmits: settings.max_retransmits,
             heartbeat_interval: settings.heartbeat_interval,
+            outbound_streams: MAX_STREAM + 1,
+            max_inbound_streams: MAX_STREAM + 1,
             ..Default::default()
         };
         match settings.congestion_control {
