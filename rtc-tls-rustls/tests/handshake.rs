@@ -227,7 +227,7 @@ fn a_client_gives_up_after_30_seconds_of_silence() {
         client.timeout(at);
     }
     assert_eq!(at - now, LIMIT);
-    assert!(datagrams < 50, "{datagrams} datagrams");
+    assert!(datagrams < 100, "{datagrams} datagrams");
     assert_eq!(client.error.as_deref(), Some("DTLS handshake failed: no answer in time"));
     assert_eq!(client.session.poll_timeout(), None);
 }
