@@ -14,446 +14,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
-#define _GNU_SOURCE
-#include <rtc/rtc.h>
-
-#include <dlfcn.h>
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
-#include <signal.h>
-#include <time.h>
-#include <unistd.h>
-
-#define UNUSED __attribute__((unused))
-#define SECOND 1000000000ull /* in nanoseconds, as all times here */
-
-static struct {
-	const char *library;
-	double seconds;  /* measured time of a run */
-	double warm_up;  /* time before it */
-	int connections; /* how many `setup` makes one after the other */
-	int cpu;         /* to run on, -1 for all */
-} options = {.seconds = 3, .warm_up = 1, .connections = 40, .cpu = -1};
-
-static void give_up(const char *format, ...) {
-	va_list arguments;
-	va_start(arguments, format);
-	fputs("rtcbench: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	va_end(arguments);
-	_exit(1);
-}
-
-/* ---- The library under measurement ----------------------------------------------------------- */
-
-#define FUNCTIONS(X)                                                                               \
-	X(rtcInitLogger)                                                                               \
-	X(rtcSetUserPointer)                                                                           \
-	X(rtcCreatePeerConnection)                                                                     \
-	X(rtcDeletePeerConnection)                                                                     \
-	X(rtcSetLocalDescriptionCallback)                                                              \
-	X(rtcSetLocalCandidateCallback)                                                                \
-	X(rtcSetStateChangeCallback)                                                                   \
-	X(rtcSetDataChannelCallback)                                                                   \
-	X(rtcSetRemoteDescription)                                                                     \
-	X(rtcAddRemoteCandidate)                                                                       \
-	X(rtcCreateDataChannel)                                                                        \
-	X(rtcSetOpenCallback)                                                                          \
-	X(rtcSetErrorCallback)                                                                         \
-	X(rtcSetMessageCallback)                                                                       \
-	X(rtcSetBufferedAmountLowThreshold)                                                            \
-	X(rtcSetBufferedAmountLowCallback)                                                             \
-	X(rtcGetBufferedAmount)                                                                        \
-	X(rtcSendMessage)                                                                              \
-	X(rtcDelete)                                                                                   \
-	X(rtcPreload)                                                                                  \
-	X(rtcCleanup)
-
-#define POINTER(name) __typeof__(name) *name;
-static struct { FUNCTIONS(POINTER) } lib;
-
-static void load_library(void) {
-	void *handle = dlopen(options.library, RTLD_NOW | RTLD_LOCAL);
-	if (!handle)
-		give_up("cannot load %s: %s", options.library, dlerror());
-#define RESOLVE(name)                                                                              \
-	if (!(*(void **)&lib.name = dlsym(handle, #name)))                                             \
-		give_up("%s has no %s", options.library, #name);
-	FUNCTIONS(RESOLVE)
-	lib.rtcInitLogger(RTC_LOG_NONE, NULL);
-	lib.rtcPreload();
-}
-
-/* The result of a call that must not fail. */
-static int ok(int result, const char *call) {
-	if (result < 0)
-		give_up("%s returned %d", call, result);
-	return result;
-}
-#define OK(call) ok((call), #call)
-
-/* ---- Clocks and counters of this process ----------------------------------------------------- */
-
-static uint64_t now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t cpu_time(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-static struct timespec as_timespec(uint64_t t) {
-	return (struct timespec){(time_t)(t / SECOND), (long)(t % SECOND)};
-}
-
-static void pause_for(double seconds) {
-	struct timespec end = as_timespec(now() + (uint64_t)(seconds * SECOND));
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
-		;
-}
-
-/* A number of /proc/self/status, such as VmRSS (KiB) or Threads. */
-static long status_of(const char *key) {
-	char line[256];
-	long value = 0;
-	FILE *status = fopen("/proc/self/status", "r");
-	if (!status)
-		return 0;
-	while (fgets(line, sizeof line, status))
-		if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
-			value = strtol(line + strlen(key) + 1, NULL, 10);
-	fclose(status);
-	return value;
-}
-
-/* ---- Waiting --------------------------------------------------------------------------------- */
-
-/* Guards everything that a measurement waits for, but for what senders wait for. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed;
-
-static void make_condition(pthread_cond_t *condition) {
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(condition, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
-
-/* Adds to a counter that `await` looks at. */
-static void add(int *counter, int amount) {
-	pthread_mutex_lock(&lock);
-	*counter += amount;
-	pthread_cond_broadcast(&changed);
-	pthread_mutex_unlock(&lock);
-}
-
-/* Waits until a counter has reached a value; false when that takes too long. */
-static bool await(const int *counter, int value, double seconds) {
-	struct timespec end = as_timespec(now() + (uint64_t)(seconds * SECOND));
-	int error = 0;
-	pthread_mutex_lock(&lock);
-	while (*counter < value && error != ETIMEDOUT)
-		error = pthread_cond_timedwait(&changed, &lock, &end);
-	bool reached = *counter >= value;
-	pthread_mutex_unlock(&lock);
-	return reached;
-}
-
-/* ---- Ends of connections --------------------------------------------------------------------- */
-
-enum duty { COUNT, ECHO, PING };
-
-struct end {
-	int index, pc, channel;
-	struct end *other; /* the remote end if it is in this process */
-	/* Sending: `room` is signalled when the library can take more. */
-	pthread_t sender;
-	pthread_mutex_t sending;
-	pthread_cond_t room;
-	bool has_room;
-	atomic_ullong sent;
-	/* Receiving, by the one thread that delivers at a time. */
-	atomic_ullong messages, bytes, misplaced;
-	uint64_t expected;
-};
-
-static struct end *ends;
-static int end_count, open_count, failed_count, refused_count;
-static enum duty duty;
-static int wire = -1; /* to the other process */
-
-/* What the other process is told or asked. */
-enum kind { DESCRIPTION, CANDIDATE, ASK_SAMPLE, SAMPLE, LEAVE };
-struct note {
-	enum kind kind;
-	int index;
-};
-
-static void tell(struct note note, const void *a, size_t a_size, const void *b, size_t b_size) {
-	struct iovec parts[] = {{&note, sizeof note}, {(void *)a, a_size}, {(void *)b, b_size}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
-	while (sendmsg(wire, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
-		;
-}
-
-static void accept_signal(struct end *end, enum kind kind, const char *head, const char *body) {
-	if (kind == DESCRIPTION)
-		OK(lib.rtcSetRemoteDescription(end->pc, body, head));
-	else if (lib.rtcAddRemoteCandidate(end->pc, body, head) < 0)
-		add(&refused_count, 1); /* it may come late, when the end is about to be deleted */
-}
-
-static void pass_signal(struct end *end, enum kind kind, const char *head, const char *body) {
-	if (end->other)
-		accept_signal(end->other, kind, head, body);
-	else
-		tell((struct note){kind, end->index}, head, strlen(head) + 1, body, strlen(body) + 1);
-}
-
-static void on_description(int pc UNUSED, const char *sdp, const char *type, void *end) {
-	pass_signal(end, DESCRIPTION, type, sdp);
-}
-
-static void on_candidate(int pc UNUSED, const char *candidate, const char *mid, void *end) {
-	pass_signal(end, CANDIDATE, mid, candidate);
-}
-
-static void on_state(int pc UNUSED, rtcState state, void *end UNUSED) {
-	if (state == RTC_FAILED)
-		add(&failed_count, 1);
-}
-
-static void on_open(int channel UNUSED, void *end UNUSED) { add(&open_count, 1); }
-
-static void on_error(int channel, const char *error, void *end UNUSED) {
-	fprintf(stderr, "rtcbench: error on channel %d: %s\n", channel, error);
-}
-
-static void on_room(int channel UNUSED, void *pointer) {
-	struct end *end = pointer;
-	pthread_mutex_lock(&end->sending);
-	end->has_room = true;
-	pthread_cond_signal(&end->room);
-	pthread_mutex_unlock(&end->sending);
-}
-
-static void on_message(int channel, const char *data, int size, void *pointer);
-
-static void adopt(struct end *end, int channel) {
-	end->channel = channel;
-	lib.rtcSetUserPointer(channel, end);
-	OK(lib.rtcSetErrorCallback(channel, on_error));
-	OK(lib.rtcSetMessageCallback(channel, on_message));
-	OK(lib.rtcSetOpenCallback(channel, on_open));
-}
-
-static void on_channel(int pc UNUSED, int channel, void *end) { adopt(end, channel); }
-
-static void make_ends(int count) {
-	ends = calloc((size_t)count, sizeof *ends);
-	if (!ends)
-		give_up("no memory for %d ends", count);
-}
-
-static struct end *make_end(void) {
-	struct end *end = &ends[end_count];
-	rtcConfiguration configuration;
-	memset(&configuration, 0, sizeof configuration);
-	configuration.bindAddress = "127.0.0.1";
-	end->index = end_count++;
-	end->channel = -1;
-	pthread_mutex_init(&end->sending, NULL);
-	make_condition(&end->room);
-	end->pc = OK(lib.rtcCreatePeerConnection(&configuration));
-	lib.rtcSetUserPointer(end->pc, end);
-	OK(lib.rtcSetLocalDescriptionCallback(end->pc, on_description));
-	OK(lib.rtcSetLocalCandidateCallback(end->pc, on_candidate));
-	OK(lib.rtcSetStateChangeCallback(end->pc, on_state));
-	OK(lib.rtcSetDataChannelCallback(end->pc, on_channel));
-	return end;
-}
-
-static void call_other(struct end *end) {
-	adopt(end, OK(lib.rtcCreateDataChannel(end->pc, "rtcbench")));
-}
-
-static void delete_end(struct end *end) {
-	if (end->channel >= 0)
-		lib.rtcDelete(end->channel);
-	OK(lib.rtcDeletePeerConnection(end->pc));
-}
-
-static void delete_ends(void) {
-	for (int i = 0; i < end_count; i++)
-		delete_end(&ends[i]);
-	lib.rtcCleanup();
-}
-
-/* ---- Counting, echoing, pinging -------------------------------------------------------------- */
-
-static struct {
-	uint64_t *times; /* nanoseconds there and back */
-	size_t count, capacity;
-	uint64_t left_at, stop_at;
-	int done;
-} ping;
-
-static void send_ping(int channel) {
-	static const char payload[64];
-	ping.left_at = now();
-	OK(lib.rtcSendMessage(channel, payload, sizeof payload));
-}
-
-static void on_message(int channel, const char *data, int size, void *pointer) {
-	struct end *end = pointer;
-	uint64_t number = 0, time;
-	switch (duty) {
-	case COUNT:
-		/* Messages start with a running number. */
-		if (size >= (int)sizeof number)
-			memcpy(&number, data, sizeof number);
-		if (number != end->expected)
-			atomic_fetch_add_explicit(&end->misplaced, 1, memory_order_relaxed);
-		end->expected = number + 1;
-		atomic_fetch_add_explicit(&end->bytes, (unsigned)size, memory_order_relaxed);
-		atomic_fetch_add_explicit(&end->messages, 1, memory_order_relaxed);
-		break;
-	case ECHO:
-		OK(lib.rtcSendMessage(channel, data, size));
-		break;
-	case PING:
-		time = now();
-		if (ping.count < ping.capacity)
-			ping.times[ping.count++] = time - ping.left_at;
-		if (time < ping.stop_at)
-			send_ping(channel);
-		else
-			add(&ping.done, 1);
-		break;
-	}
-}
-
-/* ---- What one side has done so far ----------------------------------------------------------- */
-
-struct sample {
-	uint64_t time, cpu, sent, messages, bytes, misplaced;
-	long peak; /* KiB of memory */
-};
-
-static struct sample take_sample(void) {
-	struct sample sample = {.time = now(), .cpu = cpu_time(), .peak = status_of("VmHWM")};
-	for (int i = 0; i < end_count; i++) {
-		sample.sent += atomic_load(&ends[i].sent);
-		sample.messages += atomic_load(&ends[i].messages);
-		sample.bytes += atomic_load(&ends[i].bytes);
-		sample.misplaced += atomic_load(&ends[i].misplaced);
-	}
-	return sample;
-}
-
-static struct sample far_answer;
-static int far_answers, leave_asked;
-
-static struct sample ask_far(void) {
-	int before = far_answers;
-	tell((struct note){ASK_SAMPLE, 0}, NULL, 0, NULL, 0);
-	if (!await(&far_answers, before + 1, 10))
-		give_up("the far process does not answer");
-	return far_answer;
-}
-
-/* Takes notes of the other process until it is gone. */
-static void *read_wire(void *unused) {
-	static char buffer[1 << 16];
-	for (;;) {
-		struct note note;
-		ssize_t size = recv(wire, buffer, sizeof buffer - 1, 0);
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < (ssize_t)sizeof note)
-			break;
-		buffer[size] = 0;
-		memcpy(&note, buffer, sizeof note);
-		const char *text = buffer + sizeof note;
-		if (note.kind == DESCRIPTION || note.kind == CANDIDATE) {
-			accept_signal(&ends[note.index], note.kind, text, text + strlen(text) + 1);
-		} else if (note.kind == ASK_SAMPLE) {
-			struct sample sample = take_sample();
-			tell((struct note){SAMPLE, 0}, &sample, sizeof sample, NULL, 0);
-		} else if (note.kind == SAMPLE) {
-			memcpy(&far_answer, text, sizeof far_answer);
-			add(&far_answers, 1);
-		} else {
-			break;
-		}
-	}
-	add(&leave_asked, 1);
-	return unused;
-}
-
-/* ---- Two processes --------------------------------------------------------------------------- */
-
-static pid_t far;
-
-static void serve_until_asked_to_leave(void) {
-	await(&leave_asked, 1, 3600);
-	delete_ends();
-	_exit(0);
-}
-
-/* Connects this process with a new one, `count` times. Returns in the near process only. */
-static void connect_two(int count, enum duty near_duty, enum duty far_duty) {
-	int sockets[2];
-	pthread_t reader;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets))
-		give_up("socketpair: %s", strerror(errno));
-	far = fork();
-	if (far < 0)
-		give_up("fork: %s", strerror(errno));
-	if (far == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	wire = sockets[far == 0];
-	close(sockets[far != 0]);
-	duty = far ? near_duty : far_duty;
-	load_library();
-	make_ends(count);
-	for (int i = 0; i < count; i++)
-		make_end();
-	pthread_create(&reader, NULL, read_wire, NULL);
-	pthread_detach(reader);
-	if (!far)
-		serve_until_asked_to_leave();
-	for (int i = 0; i < count; i++)
-		call_other(&ends[i]);
-	if (!await(&open_count, count, 30))
-		give_up("%d of %d channels open, %d connections failed, %d candidates refused", open_count,
-		        count, failed_count, refused_count);
-}
-
-static void part(void) {
-	int status;
-	tell((struct note){LEAVE, 0}, NULL, 0, NULL, 0);
-	delete_ends();
-	if (waitpid(far, &status, 0) != far || status)
-		fprintf(stderr, "rtcbench: the far process ended with status %d\n", status);
-}
+#include "harness.h"
 
 /* ---- Figures --------------------------------------------------------------------------------- */
 
@@ -529,8 +90,8 @@ static void report_losses(void) {
 	figure("misplaced", (double)far_now.misplaced, "messages", "lower");
 }
 
-static void measure_bulk(int size, int connections) {
-	connect_two(connections, COUNT, COUNT);
+static void measure_bulk(int size, int connections, enum carrier carrier) {
+	connect_two(connections, carrier, COUNT, COUNT);
 	message_size = size;
 	for (int i = 0; i < connections; i++)
 		pthread_create(&ends[i].sender, NULL, keep_sending, &ends[i]);
@@ -559,14 +120,65 @@ static void measure_bulk(int size, int connections) {
 	part();
 }
 
-static void bulk(int size) { measure_bulk(size, 1); }
+static void bulk(int size) { measure_bulk(size, 1, DATA_CHANNEL); }
 
-static void multi(int connections) { measure_bulk(65536, connections); }
+static void multi(int connections) { measure_bulk(65536, connections, DATA_CHANNEL); }
+
+static void ws(int size) { measure_bulk(size, 1, WEB_SOCKET); }
+
+static void wss(int size) { measure_bulk(size, 1, SECURE_WEB_SOCKET); }
+
+/* ---- media: RTP packets as fast as they go, which may lose some ------------------------------ */
+
+static void *keep_sending_packets(void *pointer) {
+	struct end *end = pointer;
+	unsigned char *packet = calloc(1, (size_t)message_size);
+	uint32_t number = 0;
+	if (!packet)
+		give_up("no memory for a packet");
+	packet[0] = 0x80; /* version 2 */
+	packet[1] = PAYLOAD_TYPE;
+	packet[10] = SSRC >> 8;
+	packet[11] = SSRC & 0xff;
+	for (; !atomic_load_explicit(&stop_sending, memory_order_relaxed); number++) {
+		packet[2] = (unsigned char)(number >> 8);
+		packet[3] = (unsigned char)number;
+		if (lib.rtcSendMessage(end->channel, (char *)packet, message_size) == RTC_ERR_SUCCESS)
+			atomic_fetch_add_explicit(&end->sent, 1, memory_order_relaxed);
+	}
+	free(packet);
+	return NULL;
+}
+
+static void media(int size) {
+	connect_two(1, TRACK, COUNT, COUNT);
+	message_size = size;
+	pthread_create(&ends[0].sender, NULL, keep_sending_packets, &ends[0]);
+	pause_for(options.warm_up);
+	struct sample near_start = take_sample(), far_start = ask_far();
+	pause_for(options.seconds);
+	struct sample near_stop = take_sample(), far_stop = ask_far();
+	atomic_store(&stop_sending, true);
+	pthread_join(ends[0].sender, NULL);
+
+	double sent = (double)(near_stop.sent - near_start.sent);
+	double received = (double)(far_stop.messages - far_start.messages);
+	double seconds = (double)(far_stop.time - far_start.time) / SECOND;
+	figure("sent", sent / seconds, "packets/s", "higher");
+	figure("received", received / seconds, "packets/s", "higher");
+	if (sent > 0)
+		figure("cpu_sender", (double)(near_stop.cpu - near_start.cpu) / 1e3 / sent, "us/packet",
+		       "lower");
+	if (received > 0)
+		figure("cpu_receiver", (double)(far_stop.cpu - far_start.cpu) / 1e3 / received, "us/packet",
+		       "lower");
+	part();
+}
 
 /* ---- rtt: one small message there and back --------------------------------------------------- */
 
-static void rtt(int unused UNUSED) {
-	connect_two(1, PING, ECHO);
+static void measure_rtt(enum carrier carrier) {
+	connect_two(1, carrier, PING, ECHO);
 	for (int is_measured = 0; is_measured < 2; is_measured++) {
 		double seconds = is_measured ? options.seconds : options.warm_up;
 		ping.capacity = 1000000;
@@ -585,13 +197,17 @@ static void rtt(int unused UNUSED) {
 	part();
 }
 
+static void rtt(int unused UNUSED) { measure_rtt(DATA_CHANNEL); }
+
+static void ws_rtt(int unused UNUSED) { measure_rtt(WEB_SOCKET); }
+
 /* ---- setup and many: both ends in one process ------------------------------------------------ */
 
 static struct end *start_pair(void) {
 	struct end *a = make_end(), *b = make_end();
 	a->other = b;
 	b->other = a;
-	call_other(a);
+	call_other(a, DATA_CHANNEL);
 	return a;
 }
 
@@ -660,21 +276,26 @@ static void many(int pairs) {
 static const struct mode {
 	const char *name;
 	void (*run)(int);
-	int number; /* default of what may follow the name after a colon, 0 if nothing may */
+	int number; /* default of what may follow the name and a colon; 0: nothing, -1: an option */
+	int least;  /* that may follow */
 	const char *meaning;
 } modes[] = {
-	{"bulk", bulk, 65536, "one channel; bytes of a message"},
-	{"rtt", rtt, 0, "64 bytes there and back"},
-	{"setup", setup, -1, "connections made one after the other"},
-	{"many", many, 100, "idle pairs of connections"},
-	{"multi", multi, 8, "connections sending at the same time"},
+	{"bulk", bulk, 65536, sizeof(uint64_t), "one data channel; bytes of a message"},
+	{"rtt", rtt, 0, 0, "64 bytes there and back"},
+	{"setup", setup, -1, 1, "connections made one after the other"},
+	{"many", many, 100, 1, "idle pairs of connections"},
+	{"multi", multi, 8, 1, "connections sending at the same time"},
+	{"ws", ws, 65536, sizeof(uint64_t), "one WebSocket; bytes of a message"},
+	{"wss", wss, 65536, sizeof(uint64_t), "the same over TLS"},
+	{"wsrtt", ws_rtt, 0, 0, "64 bytes there and back over a WebSocket"},
+	{"media", media, 1200, RTP_HEADER, "one track; bytes of an RTP packet"},
 };
 
 static int usage(void) {
 	fputs("usage: rtcbench --lib FILE [--seconds S] [--warm-up S] [--cpu N] MODE[:NUMBER]...\n",
 	      stderr);
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-		fprintf(stderr, "  %-6s %s\n", modes[i].name, modes[i].meaning);
+		fprintf(stderr, "  %-5s  %s\n", modes[i].name, modes[i].meaning);
 	return 2;
 }
 
@@ -686,8 +307,7 @@ static const struct mode *find_mode(const char *word, int *number) {
 		*number = modes[i].number < 0 ? options.connections : modes[i].number;
 		if (word[length] == ':')
 			*number = atoi(word + length + 1);
-		bool fits = *number >= (modes[i].run == bulk ? (int)sizeof(uint64_t) : 1);
-		return modes[i].number == 0 || fits ? &modes[i] : NULL;
+		return *number >= modes[i].least ? &modes[i] : NULL;
 	}
 	return NULL;
 }

@@ -13,23 +13,53 @@ use crate::args::Args;
 use crate::process::{self, Need, progress};
 use crate::{dist, project, reference};
 
-/// What is measured: a mode of rtcbench, and whether it is worth pinning to one CPU.
-const MODES: [(&str, bool); 7] = [
-    ("bulk:65536", true),
-    ("bulk:1024", true),
-    ("bulk:100", true),
-    ("rtt", true),
-    ("setup", true),
-    ("multi:8", true),
-    ("many:100", false),
+/// Which real library a measurement is compared with.
+#[derive(Clone, Copy)]
+enum Real {
+    /// The fastest that is published; it has data channels only.
+    Yardstick,
+    /// An older one that has everything.
+    Oracle,
+}
+
+/// What is measured.
+#[derive(Clone, Copy)]
+struct Mode {
+    /// As rtcbench calls it.
+    name: &'static str,
+    /// Whether to measure it pinned to one CPU, too.
+    may_pin: bool,
+    real: Real,
+}
+
+const fn mode(name: &'static str, may_pin: bool, real: Real) -> Mode {
+    Mode { name, may_pin, real }
+}
+
+const MODES: [Mode; 12] = [
+    mode("bulk:65536", true, Real::Yardstick),
+    mode("bulk:1024", true, Real::Yardstick),
+    mode("bulk:100", true, Real::Yardstick),
+    mode("rtt", true, Real::Yardstick),
+    mode("setup", true, Real::Yardstick),
+    mode("multi:8", true, Real::Yardstick),
+    mode("many:100", false, Real::Yardstick),
+    mode("ws:65536", true, Real::Oracle),
+    mode("wss:65536", true, Real::Oracle),
+    mode("ws:1024", true, Real::Oracle),
+    mode("wsrtt", true, Real::Oracle),
+    mode("media:1200", true, Real::Oracle),
 ];
 
 /// `cargo xtask side-by-side`.
 pub(crate) fn run(args: Args) -> Result<()> {
     let only = args.text("--only").unwrap_or_default();
-    let modes: Vec<_> = MODES.iter().copied().filter(|(mode, _)| mode.starts_with(only)).collect();
+    let wanted = |mode: &Mode| {
+        only.is_empty() || mode.name == only || mode.name.split(':').next() == Some(only)
+    };
+    let modes: Vec<Mode> = MODES.into_iter().filter(wanted).collect();
     if modes.is_empty() {
-        bail!("--only {only:?} fits none of {}", MODES.map(|(mode, _)| mode).join(" "));
+        bail!("--only {only:?} fits none of {}", MODES.map(|mode| mode.name).join(" "));
     }
     let cpus = match args.text("--cpus").unwrap_or("two,one") {
         "two" => &[None][..],
@@ -43,19 +73,19 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let work = project::target().join("side-by-side");
     std::fs::create_dir_all(&work).with_context(|| format!("cannot create {work:?}"))?;
     let bench = Bench { program: compile(&work)?, seconds };
-    let libraries = [our_library(&args, &work)?, real_library(&args)?];
-
+    let ours = our_library(&args, &work)?;
     println!("{:<34} {:>12} {:>12} {:>7}  unit", "name", "ours", "real", "ratio");
-    for (mode, may_pin) in modes {
+    for Mode { name, may_pin, real } in modes {
+        let libraries = [ours.clone(), real_library(&args, real)?];
         for &cpu in cpus.iter().filter(|cpu| cpu.is_none() || may_pin) {
             let mut figures = Figures::default();
             for round in 0..rounds {
                 // Whoever runs second finds warmer caches and a hotter CPU: take turns.
                 for side in [round as usize % 2, (round as usize + 1) % 2] {
-                    let name = ["ours", "real"][side];
+                    let whose = ["ours", "real"][side];
                     let place = cpu.map_or("", |_| " on one CPU");
-                    progress(format_args!("{mode}{place}, round {}: {name}", round + 1));
-                    figures.add(side, &bench.measure(&libraries[side], mode, cpu)?);
+                    progress(format_args!("{name}{place}, round {}: {whose}", round + 1));
+                    figures.add(side, &bench.measure(&libraries[side], name, cpu)?);
                 }
             }
             figures.print(if cpu.is_some() { "@1cpu" } else { "" });
@@ -77,11 +107,13 @@ fn our_library(args: &Args, work: &Path) -> Result<PathBuf> {
     library_in(&prefix)
 }
 
-fn real_library(args: &Args) -> Result<PathBuf> {
-    match args.optional_folder("--real")? {
-        Some(prefix) => library_in(&prefix),
-        None => library_in(&reference::yardstick()?),
-    }
+fn real_library(args: &Args, real: Real) -> Result<PathBuf> {
+    let prefix = match (args.optional_folder("--real")?, real) {
+        (Some(prefix), _) => prefix,
+        (None, Real::Yardstick) => reference::yardstick()?,
+        (None, Real::Oracle) => reference::oracle()?,
+    };
+    library_in(&prefix)
 }
 
 fn library_in(prefix: &Path) -> Result<PathBuf> {
