@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use common::{SRTP, Side, certificate, session};
@@ -19,7 +20,7 @@ use openssl::ssl::{
     ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslStream, SslVerifyMode,
 };
 use openssl::x509::{X509, X509NameBuilder};
-use rtc_core::backend::dtls::{CertificateKind, DtlsEvent, DtlsRole, SrtpProfile};
+use rtc_core::backend::dtls::{Certificate, CertificateKind, DtlsEvent, DtlsRole, SrtpProfile};
 
 const KINDS: [CertificateKind; 2] = [CertificateKind::Ecdsa, CertificateKind::Rsa];
 const ROLES: [DtlsRole; 2] = [DtlsRole::Client, DtlsRole::Server];
@@ -54,13 +55,25 @@ impl Write for Wire {
     }
 }
 
+/// One key of each kind: making RSA keys takes long.
 fn key(kind: CertificateKind) -> PKey<Private> {
+    static RSA: OnceLock<PKey<Private>> = OnceLock::new();
     match kind {
         CertificateKind::Ecdsa => {
             let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
             PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
         }
-        CertificateKind::Rsa => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
+        CertificateKind::Rsa => {
+            RSA.get_or_init(|| PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()).clone()
+        }
+    }
+}
+
+fn our_certificate(kind: CertificateKind) -> Certificate {
+    static RSA: OnceLock<Certificate> = OnceLock::new();
+    match kind {
+        CertificateKind::Ecdsa => certificate(kind),
+        CertificateKind::Rsa => RSA.get_or_init(|| certificate(kind)).clone(),
     }
 }
 
@@ -174,7 +187,7 @@ fn handshake(
     context: &SslContext,
     mtu: u32,
 ) -> (Side, OpenSsl) {
-    let mut ours = Side::new(session(&certificate(our_kind), role, Instant::now()));
+    let mut ours = Side::new(session(&our_certificate(our_kind), role, Instant::now()));
     let mut theirs = OpenSsl::new(context, opposite(role), mtu);
     exchange(&mut ours, &mut theirs);
     (ours, theirs)

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use common::{Link, Random, Side, both_connected, run, session};
@@ -66,17 +67,21 @@ fn forms(key: &PKey<Private>) -> Vec<(String, String, bool)> {
     forms
 }
 
-fn keys() -> Vec<(&'static str, PKey<Private>)> {
-    let curve = |nid| {
-        let group = EcGroup::from_curve_name(nid).unwrap();
-        PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
-    };
-    vec![
-        ("RSA 2048", PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()),
-        ("RSA 3072", PKey::from_rsa(Rsa::generate(3072).unwrap()).unwrap()),
-        ("P-256", curve(Nid::X9_62_PRIME256V1)),
-        ("P-384", curve(Nid::SECP384R1)),
-    ]
+/// A key of each kind, made once.
+fn keys() -> &'static [(&'static str, PKey<Private>); 4] {
+    static KEYS: OnceLock<[(&str, PKey<Private>); 4]> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let curve = |nid| {
+            let group = EcGroup::from_curve_name(nid).unwrap();
+            PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+        };
+        [
+            ("RSA 2048", PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()),
+            ("RSA 3072", PKey::from_rsa(Rsa::generate(3072).unwrap()).unwrap()),
+            ("P-256", curve(Nid::X9_62_PRIME256V1)),
+            ("P-384", curve(Nid::SECP384R1)),
+        ]
+    })
 }
 
 fn assert_usable(certificate: &Certificate, case: &str) {
@@ -94,9 +99,9 @@ fn assert_usable(certificate: &Certificate, case: &str) {
 #[test]
 fn every_form_of_key_is_loaded() {
     for (kind, key) in keys() {
-        let certificate = x509(&key);
+        let certificate = x509(key);
         let pem = text(certificate.to_pem().unwrap());
-        for (form, key_pem, encrypted) in forms(&key) {
+        for (form, key_pem, encrypted) in forms(key) {
             let case = format!("{kind}, {form}");
             for passphrase in [Some(PASSPHRASE), None, Some("wrong")] {
                 let loaded = BACKEND.load_certificate(&pem, &key_pem, passphrase);
@@ -114,8 +119,8 @@ fn every_form_of_key_is_loaded() {
 
 #[test]
 fn a_chain_is_sent_whole_with_its_leaf_first() {
-    let (_, key) = keys().pop().unwrap();
-    let leaf = x509(&key);
+    let (_, key) = &keys()[3];
+    let leaf = x509(key);
     let others: Vec<_> = keys().iter().map(|(_, key)| x509(key)).collect();
     let mut pem = format!("Here it comes.\n{}", text(leaf.to_pem().unwrap()));
     for other in &others {
@@ -130,10 +135,10 @@ fn a_chain_is_sent_whole_with_its_leaf_first() {
 
 #[test]
 fn what_cannot_be_loaded_says_why() {
-    let (_, key) = keys().pop().unwrap();
-    let certificate = text(x509(&key).to_pem().unwrap());
+    let (_, key) = &keys()[3];
+    let certificate = text(x509(key).to_pem().unwrap());
     let key_pem = text(key.private_key_to_pem_pkcs8().unwrap());
-    let other = keys().remove(0).1;
+    let (_, other) = &keys()[0];
     let other = text(other.private_key_to_pem_pkcs8().unwrap());
     let damaged = certificate.replace('M', "!");
     let unknown = key_pem.replace("PRIVATE", "STRANGE PRIVATE");
