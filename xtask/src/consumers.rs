@@ -13,6 +13,7 @@ use crate::project;
 /// `cargo xtask consumers`.
 pub(crate) fn run(args: Args) -> Result<()> {
     let prefix = args.folder("--prefix")?;
+    let libdir = args.text("--libdir").unwrap_or("lib");
     process::require(&[
         (Need::Program("cc"), "gcc"),
         (Need::Program("c++"), "g++"),
@@ -32,13 +33,19 @@ pub(crate) fn run(args: Args) -> Result<()> {
         passed += 1;
         Result::<()>::Ok(())
     };
-    check("pkg-config, C", by_pkg_config(&prefix, &work, "cc", false))?;
-    check("pkg-config, C++", by_pkg_config(&prefix, &work, "c++", false))?;
-    check("pkg-config, C, static", by_pkg_config(&prefix, &work, "cc", true))?;
-    check("CMake, shared and static", by_cmake(&prefix, &work))?;
+    check("pkg-config, C", by_pkg_config(&prefix, libdir, &work, "cc", false))?;
+    check("pkg-config, C++", by_pkg_config(&prefix, libdir, &work, "c++", false))?;
+    check("pkg-config, C, static", by_pkg_config(&prefix, libdir, &work, "cc", true))?;
+    check("CMake, shared and static", by_cmake(&prefix, libdir, &work))?;
     if let Some(real) = args.optional_folder("--real")? {
-        check("swap: built on ours, run on the real one", swapped(&prefix, &real, &work))?;
-        check("swap: built on the real one, run on ours", swapped(&real, &prefix, &work))?;
+        check(
+            "swap: built on ours, run on the real one",
+            swapped((&prefix, libdir), (&real, "lib"), &work),
+        )?;
+        check(
+            "swap: built on the real one, run on ours",
+            swapped((&real, "lib"), (&prefix, libdir), &work),
+        )?;
     }
     println!("consumers: {passed} passed");
     Ok(())
@@ -48,9 +55,16 @@ fn source() -> std::path::PathBuf {
     project::root().join("packaging/consumer")
 }
 
-fn by_pkg_config(prefix: &Path, work: &Path, compiler: &str, is_static: bool) -> Result<()> {
+fn by_pkg_config(
+    prefix: &Path,
+    libdir: &str,
+    work: &Path,
+    compiler: &str,
+    is_static: bool,
+) -> Result<()> {
+    let lib = prefix.join(libdir);
     let mut pkg_config = Command::new("pkg-config");
-    pkg_config.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).args([
+    pkg_config.env("PKG_CONFIG_PATH", lib.join("pkgconfig")).args([
         "--cflags",
         "--libs",
         "libdatachannel",
@@ -60,7 +74,7 @@ fn by_pkg_config(prefix: &Path, work: &Path, compiler: &str, is_static: bool) ->
     }
     let mut flags = process::read(&mut pkg_config)?;
     if is_static {
-        let archive = prefix.join("lib/libdatachannel.a");
+        let archive = lib.join("libdatachannel.a");
         flags = flags.replace("-ldatachannel", &archive.display().to_string());
         // pkgconf applies Cflags.private by itself, the older pkg-config has no such field.
         flags = format!("-DRTC_STATIC {flags}");
@@ -76,11 +90,11 @@ fn by_pkg_config(prefix: &Path, work: &Path, compiler: &str, is_static: bool) ->
             .args(flags.split_whitespace()),
     )?;
     // Without a path to the shared library: the static program must do without.
-    let lib = if is_static { work.to_owned() } else { prefix.join("lib") };
-    start(&program, &lib)
+    let lib = if is_static { work } else { &lib };
+    start(&program, lib)
 }
 
-fn by_cmake(prefix: &Path, work: &Path) -> Result<()> {
+fn by_cmake(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
     let build = work.join("by-cmake");
     process::run_quietly(
         Command::new("cmake")
@@ -91,25 +105,25 @@ fn by_cmake(prefix: &Path, work: &Path) -> Result<()> {
             .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())),
     )?;
     process::run_quietly(Command::new("cmake").arg("--build").arg(&build))?;
-    start(&build.join("consumer_shared"), &prefix.join("lib"))?;
+    start(&build.join("consumer_shared"), &prefix.join(libdir))?;
     start(&build.join("consumer_static"), work)
 }
 
 /// Links a program to one library and runs it on another, as if it had been replaced. Only rtc.h
 /// and what every version has is used.
-fn swapped(built_on: &Path, run_on: &Path, work: &Path) -> Result<()> {
+fn swapped(built_on: (&Path, &str), run_on: (&Path, &str), work: &Path) -> Result<()> {
     let program = work.join("swapped");
     process::run_quietly(
         Command::new("cc")
             .arg(source().join("consumer.c"))
             .arg("-I")
-            .arg(built_on.join("include"))
+            .arg(built_on.0.join("include"))
             .arg("-L")
-            .arg(built_on.join("lib"))
+            .arg(built_on.0.join(built_on.1))
             .args(["-ldatachannel", "-o"])
             .arg(&program),
     )?;
-    start(&program, &run_on.join("lib"))
+    start(&program, &run_on.0.join(run_on.1))
 }
 
 fn start(program: &Path, lib: &Path) -> Result<()> {

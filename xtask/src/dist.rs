@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -24,6 +24,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         features: args.text("--features"),
         profile: args.text("--profile").unwrap_or("release"),
         keep_debug: args.has("--keep-debug"),
+        libdir: args.text("--libdir").unwrap_or("lib"),
     };
     install(&prefix, &options)
 }
@@ -36,6 +37,8 @@ pub(crate) struct Options<'a> {
     pub(crate) profile: &'a str,
     /// Whether to keep debugging information.
     pub(crate) keep_debug: bool,
+    /// Where libraries go below the prefix: `lib/x86_64-linux-gnu` on Debian, for instance.
+    pub(crate) libdir: &'a str,
 }
 
 /// Builds the library and installs it under `prefix`.
@@ -46,14 +49,18 @@ pub(crate) fn install(prefix: &Path, options: &Options<'_>) -> Result<()> {
     process::require(&[(Need::Program("cc"), "gcc"), (Need::Program("objcopy"), "binutils")])?;
     let version = project::version()?;
     let built = build(options)?;
-    let lib = prefix.join("lib");
+    let libdir = Path::new(options.libdir);
+    if !libdir.components().all(|part| matches!(part, Component::Normal(_))) {
+        bail!("--libdir {libdir:?} is not a plain path below the prefix");
+    }
+    let lib = prefix.join(libdir);
     fs::create_dir_all(&lib).with_context(|| format!("cannot create {lib:?}"))?;
     progress("linking the shared library");
     let shared = link_shared(&built, &lib, &version, options)?;
     progress("linking the static library");
     link_static(&built, &lib, options)?;
     copy_headers(prefix)?;
-    write_package_files(&built, &shared, &lib, &version)?;
+    write_package_files(&built, &shared, prefix, libdir, &version)?;
     progress(format_args!("installed in {}", prefix.display()));
     Ok(())
 }
@@ -189,7 +196,13 @@ fn copy_headers(prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write_package_files(built: &Built, shared: &Path, lib: &Path, version: &Version) -> Result<()> {
+fn write_package_files(
+    built: &Built,
+    shared: &Path,
+    prefix: &Path,
+    libdir: &Path,
+    version: &Version,
+) -> Result<()> {
     let exported = header::exported(shared)?;
     let flag = |function: &str| if exported.contains(function) { "1" } else { "0" };
     let (media, websocket) = (flag("rtcCreateOpaqueMessage"), flag("rtcCreateWebSocket"));
@@ -200,8 +213,14 @@ fn write_package_files(built: &Built, shared: &Path, lib: &Path, version: &Versi
         }
     }
     let libs = built.native_libs.join(" ");
+    // How the package files find the prefix from `pkgconfig` and from `cmake/LibDataChannel`.
+    let up = vec![".."; libdir.components().count() + 1].join("/");
+    let lib = prefix.join(libdir);
+    let libdir = libdir.display().to_string();
     let values = [
-        ("@VERSION@", version.full.as_str()),
+        ("@LIBDIR@", libdir.as_str()),
+        ("@UP@", &up),
+        ("@VERSION@", &version.full),
         ("@SONAME@", &version.soname),
         ("@LIBS_PRIVATE@", &libs),
         ("@CFLAGS@", &cflags),

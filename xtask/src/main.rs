@@ -32,7 +32,7 @@ struct Task {
 const TASKS: &[Task] = &[
     Task {
         name: "dist",
-        options: "--prefix DIR [--features LIST] [--profile NAME] [--keep-debug]",
+        options: "--prefix DIR [--libdir NAME] [--features LIST] [--profile NAME] [--keep-debug]",
         help: "build and install the C library: shared, static, headers, pkg-config, CMake",
         run: dist::run,
     },
@@ -44,7 +44,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "consumers",
-        options: "--prefix DIR [--real DIR]",
+        options: "--prefix DIR [--libdir NAME] [--real DIR]",
         help: "build C and C++ programs on an installed library by pkg-config and CMake",
         run: consumers::run,
     },

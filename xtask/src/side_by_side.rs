@@ -99,7 +99,12 @@ fn our_library(args: &Args, work: &Path) -> Result<PathBuf> {
         Some(prefix) => prefix,
         None => {
             let prefix = work.join("ours");
-            let options = dist::Options { features: None, profile: "release", keep_debug: false };
+            let options = dist::Options {
+                features: None,
+                profile: "release",
+                keep_debug: false,
+                libdir: "lib",
+            };
             dist::install(&prefix, &options)?;
             prefix
         }
