@@ -11,6 +11,7 @@ use rtc_core::error::Result;
 mod agent;
 mod credentials;
 mod driver;
+mod relay;
 mod stun;
 
 pub use agent::{Agent, AgentConfig, AgentEvent, AgentTransmit, Received, SelectedPair};
@@ -31,7 +32,7 @@ impl IceBackend for AgentBackend {
         IceCapabilities {
             tcp_active: false,
             tcp_passive: false,
-            turn_udp: false,
+            turn_udp: true,
             turn_tcp: false,
             turn_tls: false,
             udp_mux: false,

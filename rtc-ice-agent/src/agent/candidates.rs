@@ -12,6 +12,8 @@ pub(crate) struct Base {
     pub(crate) address: SocketAddr,
     /// 0 to 65535 (RFC 8445 §5.1.2.1).
     pub(crate) local_preference: u16,
+    /// Index of the relay that the address belongs to.
+    pub(crate) relay: Option<usize>,
 }
 
 /// A candidate of ours.

@@ -149,6 +149,7 @@ impl Agent {
         remote: std::net::SocketAddr,
     ) {
         self.server_unreachable(local, remote);
+        self.relay_unreachable(local, remote);
         for pair in &mut self.pairs {
             let base = self.bases.get(pair.base).map(|base| base.address);
             let address = self.remote_candidates.get(pair.remote).map(|remote| remote.address);

@@ -10,6 +10,7 @@ use rtc_core::state::IceState;
 use super::candidates::{self, Base, LocalCandidate};
 use super::timing::{Backoff, Due, INITIAL_RTO};
 use super::{Agent, AgentEvent};
+use crate::relay::Relay;
 use crate::stun::{self, Binding, Class, TransactionId};
 
 /// Host candidates that are announced at most.
@@ -61,21 +62,22 @@ enum Progress {
 
 impl Agent {
     /// Starts gathering: `hosts` are the host addresses that were found, in the order of the
-    /// interfaces; `wildcards` the unspecified addresses of the sockets, which serve where a
+    /// interfaces; `sockets` the addresses that the sockets are bound to, which serve where a
     /// family has no host address. The state becomes checking. Servers may follow until
     /// [`Self::end_of_servers`].
-    pub fn gather(&mut self, now: Instant, hosts: &[SocketAddr], wildcards: &[SocketAddr]) {
+    pub fn gather(&mut self, now: Instant, hosts: &[SocketAddr], sockets: &[SocketAddr]) {
         if self.state != IceState::New {
             return;
         }
         self.gathering.deadline = Some(now + GATHERING_TIMEOUT);
+        self.sockets = sockets.to_vec();
         if !self.relay_only {
             for host in hosts.iter().take(MAX_HOSTS) {
                 self.add_host(candidates::canonical(*host));
             }
-            for wildcard in wildcards {
-                if !self.bases.iter().any(|b| b.address.is_ipv4() == wildcard.is_ipv4()) {
-                    self.add_base(*wildcard);
+            for socket in sockets {
+                if !self.bases.iter().any(|b| b.address.is_ipv4() == socket.is_ipv4()) {
+                    self.add_base(*socket);
                 }
             }
             self.announce_hosts();
@@ -92,9 +94,9 @@ impl Agent {
             return;
         }
         for base in 0..self.bases.len() {
-            let same_family =
-                self.bases.get(base).is_some_and(|b| b.address.is_ipv4() == server.is_ipv4());
-            if same_family && self.gathering.requests.len() < MAX_SERVER_REQUESTS {
+            let suits = |b: &Base| b.relay.is_none() && b.address.is_ipv4() == server.is_ipv4();
+            let suited = self.bases.get(base).is_some_and(suits);
+            if suited && self.gathering.requests.len() < MAX_SERVER_REQUESTS {
                 let id = self.transaction_id();
                 let backoff = Backoff::new(now, SERVER_TRANSMISSIONS, INITIAL_RTO);
                 let progress = Progress::Asking(backoff);
@@ -120,7 +122,7 @@ impl Agent {
 
     pub(super) fn add_base(&mut self, address: SocketAddr) -> usize {
         let local_preference = candidates::local_preference(address.ip(), self.bases.len());
-        self.bases.push(Base { address, local_preference });
+        self.bases.push(Base { address, local_preference, relay: None });
         self.bases.len() - 1
     }
 
@@ -164,10 +166,12 @@ impl Agent {
             .gathering
             .requests
             .iter()
-            .any(|request| matches!(request.progress, Progress::Asking(_)));
+            .any(|request| matches!(request.progress, Progress::Asking(_)))
+            || self.relays.iter().any(Relay::is_asking);
         let late = self.gathering.deadline.is_some_and(|at| at <= now);
         if late || (self.gathering.servers_complete && !asking) {
             self.gathering.done = true;
+            self.relays.iter_mut().filter(|relay| relay.is_asking()).for_each(Relay::end);
             self.events.push_back(AgentEvent::GatheringDone);
         } else if let Some(deadline) = self.gathering.deadline {
             self.wake_at(deadline);
@@ -247,7 +251,12 @@ impl Agent {
             return;
         }
         let added = self.add_local(CandidateKind::ServerReflexive, mapped, base);
-        if let Some(local) = added.and_then(|index| self.local_candidates.get(index)) {
+        self.announce(added);
+    }
+
+    /// Reports a local candidate.
+    pub(super) fn announce(&mut self, index: Option<usize>) {
+        if let Some(local) = index.and_then(|index| self.local_candidates.get(index)) {
             self.events.push_back(AgentEvent::Candidate(local.candidate.clone()));
         }
     }

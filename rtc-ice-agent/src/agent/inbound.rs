@@ -26,11 +26,27 @@ impl Agent {
         datagram: &[u8],
     ) -> Received {
         let (local, remote) = (candidates::canonical(local), candidates::canonical(remote));
-        if !stun::is_stun(datagram) {
-            return if self.accepts_data(remote) { Received::Data } else { Received::Drop };
-        }
         if matches!(self.state, IceState::New | IceState::Failed | IceState::Closed) {
             return Received::Drop;
+        }
+        let received = match self.handle_relayed(now, local, remote, datagram) {
+            Some(received) => received,
+            None => self.handle_direct(now, local, remote, datagram),
+        };
+        self.flush_relays(now);
+        received
+    }
+
+    /// Takes a datagram that comes from where it seems to come from.
+    pub(super) fn handle_direct(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Received {
+        if !stun::is_stun(datagram) {
+            return if self.accepts_data(remote) { Received::Data } else { Received::Drop };
         }
         let Some(message) = Binding::decode(datagram) else { return Received::Drop };
         let taken = match message.class() {
@@ -116,7 +132,8 @@ impl Agent {
         let same_socket = |address: SocketAddr| {
             address.is_ipv4() == local.is_ipv4() && address.port() == local.port()
         };
-        let sibling = self.bases.iter().position(|base| same_socket(base.address))?;
+        let sibling =
+            self.bases.iter().position(|b| b.relay.is_none() && same_socket(b.address))?;
         let unknown = |ip: IpAddr| ip.is_unspecified() || ip.is_multicast();
         if unknown(local.ip()) || self.bases.len() >= MAX_BASES {
             return Some(sibling);

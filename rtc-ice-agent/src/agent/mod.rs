@@ -20,6 +20,7 @@ mod gathering;
 mod inbound;
 mod nomination;
 mod pair;
+mod relaying;
 mod remote;
 mod timing;
 
@@ -29,6 +30,7 @@ use pair::Pair;
 use timing::{PACING, Pacer};
 
 use crate::credentials;
+use crate::relay::Relay;
 use crate::stun::{Key, TransactionId};
 
 /// How long to wait for a pair to succeed once both sides can check (RFC 8863): the time that one
@@ -52,12 +54,14 @@ pub struct AgentConfig {
 }
 
 /// What a received datagram was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// STUN; the agent has dealt with it.
     Stun,
     /// Data from a validated address, for the user of the path.
     Data,
+    /// The same, wrapped by a TURN server: it is this part of the datagram.
+    Relayed(std::ops::Range<usize>),
     /// Neither: to be dropped.
     Drop,
 }
@@ -93,6 +97,9 @@ pub struct SelectedPair {
     pub base: SocketAddr,
     /// Where to send to.
     pub address: SocketAddr,
+    /// Our address and the server's when the pair is relayed by us, in which case data goes
+    /// through [`Agent::wrap`].
+    pub relay: Option<(SocketAddr, SocketAddr)>,
     /// Our candidate.
     pub local: Candidate,
     /// The peer's candidate.
@@ -117,6 +124,13 @@ pub struct Agent {
     local: IceParameters,
     local_key: Key,
     remote: Option<Remote>,
+    /// What the sockets are bound to.
+    sockets: Vec<SocketAddr>,
+    relays: Vec<Relay>,
+    /// Datagrams to go through a relay: which one, to which peer.
+    relay_queue: Vec<(usize, SocketAddr, Vec<u8>)>,
+    /// When relays that are not in use are given back.
+    release_relays_at: Option<Instant>,
     bases: Vec<Base>,
     local_candidates: Vec<LocalCandidate>,
     remote_candidates: Vec<RemoteCandidate>,
@@ -150,6 +164,10 @@ impl Agent {
             local_key: Key::new(&local.pwd),
             local,
             remote: None,
+            sockets: Vec::new(),
+            relays: Vec::new(),
+            relay_queue: Vec::new(),
+            release_relays_at: None,
             bases: Vec::new(),
             local_candidates: Vec::new(),
             remote_candidates: Vec::new(),
@@ -212,6 +230,7 @@ impl Agent {
         Some(SelectedPair {
             base: base.address,
             address: remote.address,
+            relay: base.relay.and_then(|i| self.relays.get(i)).map(|r| (r.local, r.server)),
             local,
             remote: remote.candidate.clone(),
         })
@@ -245,12 +264,14 @@ impl Agent {
         if matches!(self.state, IceState::New | IceState::Failed | IceState::Closed) {
             return;
         }
+        self.advance_relays(now);
         self.advance_gathering(now);
         self.advance_checks(now);
         self.advance_consent(now);
         self.advance_nomination(now);
-        self.advance_selection();
+        self.advance_selection(now);
         self.advance_patience(now);
+        self.flush_relays(now);
     }
 
     /// Asks for another [`Self::advance`] at `at`.
@@ -265,7 +286,8 @@ impl Agent {
         }
     }
 
-    fn fail(&mut self) {
+    fn fail(&mut self, now: Instant) {
+        self.release_relays(now);
         self.pairs.iter_mut().for_each(|pair| pair.stop(pair::PairState::Failed));
         self.selected = None;
         self.next_timeout = None;
@@ -281,7 +303,7 @@ impl Agent {
         if now < until {
             self.wake_at(until);
         } else if !self.pairs.iter().any(Pair::is_pending) {
-            self.fail();
+            self.fail(now);
         }
     }
 
@@ -290,9 +312,13 @@ impl Agent {
     }
 
     fn transmit(&mut self, base: usize, remote: SocketAddr, contents: Option<Vec<u8>>) {
-        let local = self.bases.get(base).map(|base| base.address);
-        if let (Some(local), Some(contents)) = (local, contents) {
-            self.transmits.push_back(AgentTransmit { local, remote, contents });
+        let (Some(base), Some(contents)) = (self.bases.get(base), contents) else { return };
+        match base.relay {
+            Some(relay) => self.relay_queue.push((relay, remote, contents)),
+            None => {
+                let local = base.address;
+                self.transmits.push_back(AgentTransmit { local, remote, contents });
+            }
         }
     }
 }

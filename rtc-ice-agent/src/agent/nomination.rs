@@ -41,8 +41,8 @@ impl Agent {
             return false;
         }
         let kind = self.remote_candidates.get(pair.remote).map(|remote| &remote.candidate.kind);
-        kind != Some(&CandidateKind::Relayed)
-            || (self.end_of_remote_candidates && self.gathering.is_done())
+        let relayed = kind == Some(&CandidateKind::Relayed) || self.relay_of(pair.base).is_some();
+        !relayed || (self.end_of_remote_candidates && self.gathering.is_done())
     }
 
     fn best_usable(&self) -> Option<usize> {
@@ -60,15 +60,16 @@ impl Agent {
     }
 
     /// Uses the best pair, and reports what that means for the state.
-    pub(super) fn advance_selection(&mut self) {
+    pub(super) fn advance_selection(&mut self, now: Instant) {
         let best = self.best_usable();
         if best.is_none() && self.selected.is_some() {
-            self.fail();
+            self.fail(now);
             return;
         }
         if best != self.selected {
             self.selected = best;
             self.events.push_back(AgentEvent::SelectedPair);
+            self.bind_selected(now);
         }
         let Some(pair) = best.and_then(|index| self.pairs.get(index)) else { return };
         let nominated = pair.nominated;

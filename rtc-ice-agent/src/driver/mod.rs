@@ -21,7 +21,7 @@ mod task;
 mod transport;
 
 use gate::Gate;
-use path::Path;
+use path::{Path, Relayed};
 use resolve::Lookups;
 
 use crate::agent::{Agent, AgentEvent, AgentTransmit, SelectedPair};
@@ -87,9 +87,11 @@ impl Core {
     }
 
     fn selected_path(&self) -> Option<Arc<Path>> {
-        let SelectedPair { base, address, .. } = self.agent.selected_pair()?;
-        let socket = self.socket_of(base)?.io.clone();
-        Some(Arc::new(Path { socket, source: source_of(base), destination: address }))
+        let SelectedPair { base, address, relay, .. } = self.agent.selected_pair()?;
+        let (local, destination) = relay.unwrap_or((base, address));
+        let socket = self.socket_of(local)?.io.clone();
+        let relayed = relay.map(|_| Relayed { base, peer: address });
+        Some(Arc::new(Path { socket, source: source_of(local), destination, relayed }))
     }
 
     /// The socket that a base belongs to.

@@ -14,7 +14,17 @@ const MAX_PAYLOAD: usize = 65_507;
 pub(crate) struct Path {
     pub(crate) socket: Arc<dyn UdpSocket>,
     pub(crate) source: Option<IpAddr>,
+    /// The peer, or the TURN server.
     pub(crate) destination: SocketAddr,
+    pub(crate) relayed: Option<Relayed>,
+}
+
+/// What makes a path go through a TURN server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayed {
+    /// The relayed address.
+    pub(crate) base: SocketAddr,
+    pub(crate) peer: SocketAddr,
 }
 
 /// Whether everything was taken.

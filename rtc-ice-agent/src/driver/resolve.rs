@@ -1,17 +1,17 @@
 //! Looking up host names of servers and of the peer's candidates, away from the runtime's threads.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use rtc_core::backend::{IceServer, IceServerKind};
 use rtc_core::candidate::Candidate;
 
-use super::{Shared, mdns, sockets};
+use super::{Core, Shared, mdns, sockets};
 
 /// Addresses of one STUN server that are asked.
 const ADDRESSES_PER_SERVER: usize = 2;
-/// STUN servers that are asked.
+/// Servers that are asked.
 const MAX_SERVERS: usize = 8;
 /// Names of the peer that are looked up at one time, and in all.
 const MAX_LOOKUPS: usize = 8;
@@ -26,38 +26,35 @@ pub(super) struct Lookups {
 }
 
 impl Shared {
-    /// Gives the agent its STUN servers, those with a name once it is resolved.
+    /// Gives the agent its servers, those with a name once it is resolved. Servers that are not
+    /// spoken to over UDP are not used.
     pub(super) fn resolve_servers(self: &Arc<Self>, servers: &[IceServer]) {
-        let now = Instant::now();
-        let servers = servers.iter().filter(|server| server.kind == IceServerKind::Stun);
+        let usable = |server: &&IceServer| {
+            matches!(server.kind, IceServerKind::Stun | IceServerKind::TurnUdp)
+        };
         let mut names = Vec::new();
         {
             let mut core = self.core.lock();
-            for server in servers.take(MAX_SERVERS) {
-                match server.host.parse() {
-                    Ok(ip) => core.agent.add_stun_server(now, SocketAddr::new(ip, server.port)),
-                    Err(_) => names.push((server.host.clone(), server.port)),
+            for server in servers.iter().filter(usable).take(MAX_SERVERS) {
+                match server.host.parse::<IpAddr>() {
+                    Ok(ip) => core.add_server(server, &[SocketAddr::new(ip, server.port)]),
+                    Err(_) => names.push(server.clone()),
                 }
             }
             core.lookups.servers = names.len();
             if names.is_empty() {
-                core.agent.end_of_servers(now);
+                core.agent.end_of_servers(Instant::now());
             }
         }
-        for (host, port) in names {
-            self.look_up(host, port, |shared, found| shared.server_resolved(found));
-        }
-    }
-
-    fn server_resolved(&self, found: Vec<SocketAddr>) {
-        let now = Instant::now();
-        let mut core = self.core.lock();
-        for address in one_per_family(found).into_iter().take(ADDRESSES_PER_SERVER) {
-            core.agent.add_stun_server(now, address);
-        }
-        core.lookups.servers = core.lookups.servers.saturating_sub(1);
-        if core.lookups.servers == 0 {
-            core.agent.end_of_servers(now);
+        for server in names {
+            self.look_up(server.host.clone(), server.port, move |shared, found| {
+                let mut core = shared.core.lock();
+                core.add_server(&server, &found);
+                core.lookups.servers = core.lookups.servers.saturating_sub(1);
+                if core.lookups.servers == 0 {
+                    core.agent.end_of_servers(Instant::now());
+                }
+            });
         }
     }
 
@@ -100,6 +97,25 @@ impl Shared {
     }
 }
 
+impl Core {
+    /// Gives the agent a server that was found at these addresses.
+    fn add_server(&mut self, server: &IceServer, found: &[SocketAddr]) {
+        let now = Instant::now();
+        if server.kind == IceServerKind::Stun {
+            for address in one_per_family(found).into_iter().take(ADDRESSES_PER_SERVER) {
+                self.agent.add_stun_server(now, address);
+            }
+            return;
+        }
+        // One allocation per server, for the peers reachable by IPv4 (RFC 8656 §7.1).
+        let v4 = found.iter().find(|address| address.is_ipv4());
+        if let Some(address) = v4.or(found.first()) {
+            let (username, password) = (&server.username, &server.password);
+            self.agent.add_turn_server(now, *address, username, password);
+        }
+    }
+}
+
 /// Looks a name up, by multicast first where that is what the name asks for: the system's
 /// resolver would send it to servers that cannot know it. Blocks.
 fn addresses_of(host: &str, port: u16) -> Vec<SocketAddr> {
@@ -113,9 +129,9 @@ fn addresses_of(host: &str, port: u16) -> Vec<SocketAddr> {
 }
 
 /// The first address of each family, in their order.
-fn one_per_family(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+fn one_per_family(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut chosen: Vec<SocketAddr> = Vec::new();
-    for address in addresses {
+    for &address in addresses {
         if !chosen.iter().any(|known| known.is_ipv4() == address.is_ipv4()) {
             chosen.push(address);
         }

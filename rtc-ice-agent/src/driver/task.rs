@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::IoSliceMut;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use rtc_core::backend::IceEvent;
 use rtc_core::runtime::{RecvMeta, Timer};
 
 use super::{Shared, Socket, Work, buffers};
+use crate::agent::Received;
 use crate::stun;
 
 /// Receive calls per socket and turn, after which other tasks get theirs.
@@ -182,31 +184,56 @@ fn datagrams<'a>(buffer: &'a mut [u8], meta: &RecvMeta) -> impl Iterator<Item = 
     contents.chunks_mut(meta.stride.max(1))
 }
 
-/// Gives STUN to the agent, does what that leads to, and passes everything else from validated
-/// addresses up, all at once.
+/// Gives STUN, and what TURN servers send, to the agent; does what that leads to; passes
+/// everything else from validated addresses up, all at once.
 fn dispatch(shared: &Shared, socket: &Socket, buffers: &mut [u8], meta: &[RecvMeta]) {
     let mut accepted = [false; buffers::COUNT];
+    let mut relayed = Vec::new();
     let now = Instant::now();
     let mut work = Work::default();
     {
         let mut core = shared.core.lock();
-        let mut stun_arrived = false;
-        for (buffer, meta) in buffers.chunks_exact_mut(buffers::SIZE).zip(meta) {
+        let mut for_agent = false;
+        for (index, (buffer, meta)) in buffers.chunks_exact_mut(buffers::SIZE).zip(meta).enumerate()
+        {
             let ip = meta.dst_ip.unwrap_or(socket.address.ip());
             let local = SocketAddr::new(ip, socket.address.port());
-            for datagram in datagrams(buffer, meta).filter(|datagram| stun::is_stun(datagram)) {
-                core.agent.handle_datagram(now, local, meta.addr, datagram);
-                stun_arrived = true;
+            let from_server = core.agent.is_turn_server(meta.addr);
+            let mut start = index * buffers::SIZE;
+            for datagram in datagrams(buffer, meta) {
+                if from_server || stun::is_stun(datagram) {
+                    for_agent = true;
+                    if let Received::Relayed(part) =
+                        core.agent.handle_datagram(now, local, meta.addr, datagram)
+                    {
+                        relayed.push(start + part.start..start + part.end);
+                    }
+                }
+                start += datagram.len();
+            }
+            if let Some(accepted) = accepted.get_mut(index) {
+                *accepted = !from_server;
             }
         }
         for (accepted, meta) in accepted.iter_mut().zip(meta) {
-            *accepted = core.agent.accepts_data(meta.addr);
+            *accepted &= core.agent.accepts_data(meta.addr);
         }
-        if stun_arrived {
+        if for_agent {
             work = core.take_work(&shared.path);
         }
     }
     do_work(shared, work);
+    pass_direct(shared, buffers, meta, accepted);
+    pass_relayed(shared, buffers, relayed);
+}
+
+/// Passes up what is no STUN in the buffers that are accepted.
+fn pass_direct(
+    shared: &Shared,
+    buffers: &mut [u8],
+    meta: &[RecvMeta],
+    accepted: [bool; buffers::COUNT],
+) {
     let accepted = buffers
         .chunks_exact_mut(buffers::SIZE)
         .zip(meta)
@@ -219,6 +246,21 @@ fn dispatch(shared: &Shared, socket: &Socket, buffers: &mut [u8], meta: &[RecvMe
     if data.peek().is_some() && !shared.gate.is_closed() {
         shared.host.sink.datagrams(&mut data);
     }
+}
+
+/// Passes up the parts of the buffers that came through TURN servers, in ascending order.
+fn pass_relayed(shared: &Shared, buffers: &mut [u8], parts: Vec<Range<usize>>) {
+    if parts.is_empty() || shared.gate.is_closed() {
+        return;
+    }
+    let (mut rest, mut passed) = (buffers, 0);
+    let mut data = parts.into_iter().filter_map(|part| {
+        let (_, from_part) = std::mem::take(&mut rest).split_at_mut_checked(part.start - passed)?;
+        let (datagram, after) = from_part.split_at_mut_checked(part.len())?;
+        (rest, passed) = (after, part.end);
+        Some(datagram)
+    });
+    shared.host.sink.datagrams(&mut data);
 }
 
 /// Tells once that the socket which was full has room again.

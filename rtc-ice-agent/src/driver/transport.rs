@@ -10,7 +10,7 @@ use rtc_core::candidate::{Candidate, Transport as Protocol};
 use rtc_core::error::{Error, ErrorKind, Result};
 
 use super::gate::Gate;
-use super::path::Sent;
+use super::path::{Path, Relayed, Sent};
 use super::resolve::Lookups;
 use super::task::Task;
 use super::{Core, Shared, Socket, sockets};
@@ -51,6 +51,34 @@ impl Transport {
         };
         let sockets: std::io::Result<Vec<_>> = bound.into_iter().map(register).collect();
         sockets.map_err(|error| Error::failure("open an ICE socket").caused_by(error))
+    }
+
+    /// Sends through a TURN server, which makes each datagram longer by the same framing.
+    fn send_relayed(&self, path: &Path, relayed: Relayed, batch: Transmit<'_>) -> Sent {
+        let now = Instant::now();
+        let mut wrapped = Vec::new();
+        let mut segment_size = 0;
+        {
+            let agent = &mut self.shared.core.lock().agent;
+            for datagram in batch.contents.chunks(batch.segment_size.max(1)) {
+                if !agent.wrap(now, relayed.base, relayed.peer, datagram, &mut wrapped) {
+                    return Sent::All;
+                }
+                if segment_size == 0 {
+                    segment_size = wrapped.len();
+                }
+            }
+        }
+        path.send(Transmit { contents: &wrapped, segment_size, dscp: batch.dscp })
+    }
+
+    fn give_allocations_back(&self) {
+        let work = {
+            let mut core = self.shared.core.lock();
+            core.agent.close(Instant::now());
+            core.take_work(&self.shared.path)
+        };
+        self.shared.transmit(work.transmits);
     }
 }
 
@@ -110,7 +138,11 @@ impl IceTransport for Transport {
     fn send(&self, batch: Transmit<'_>) -> usize {
         let segments = batch.contents.len().div_ceil(batch.segment_size.max(1));
         let Some(path) = self.shared.path.lock().clone() else { return segments };
-        match path.send(batch) {
+        let sent = match path.relayed {
+            Some(relayed) => self.send_relayed(&path, relayed, batch),
+            None => path.send(batch),
+        };
+        match sent {
             Sent::All => segments,
             Sent::Blocked(taken) => {
                 *self.shared.blocked.lock() = Some(path.socket.clone());
@@ -133,6 +165,7 @@ impl IceTransport for Transport {
         if !self.shared.gate.close() {
             return;
         }
+        self.give_allocations_back();
         let sockets = std::mem::take(&mut self.shared.core.lock().sockets);
         let path = self.shared.path.lock().take();
         let blocked = self.shared.blocked.lock().take();

@@ -10,6 +10,7 @@ use super::*;
 
 mod hostile;
 mod net;
+mod relayed;
 
 use net::{A, B, NatKind, Net, Node};
 

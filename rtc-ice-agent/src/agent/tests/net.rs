@@ -9,11 +9,17 @@ use rand::{Rng, SeedableRng};
 use rtc_core::backend::{IceParameters, IceRole};
 use rtc_core::candidate::Candidate;
 use rtc_core::state::IceState;
+use turn_server_proto::api::{Transmit, TurnServerApi, TurnServerPollRet};
+use turn_server_proto::server::TurnServer;
+use turn_server_proto::types::{Instant as TurnInstant, TransportType};
 
 use crate::agent::{Agent, AgentConfig, AgentEvent, Received};
 use crate::stun;
 
 pub(super) const STUN_SERVER: &str = "198.51.100.3:3478";
+pub(super) const TURN_SERVER: &str = "198.51.100.9:3478";
+const TURN_USER: &str = "user";
+const TURN_PASSWORD: &str = "password";
 
 /// How a NAT maps and filters (RFC 4787 §4.1, §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +136,26 @@ pub(super) struct Net {
     pub(super) dead: Vec<SocketAddr>,
     in_flight: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sequence: u64,
+    turn: TurnServer,
+    /// Relayed addresses that the TURN server has given out.
+    pub(super) relayed: Vec<SocketAddr>,
+    watch: Option<SocketAddr>,
+    /// What came from the watched address.
+    pub(super) watched: Vec<Vec<u8>>,
     pub(super) nodes: [Node; 2],
 }
 
 impl Net {
     pub(super) fn new(seed: u64, a: Node, b: Node) -> Self {
         let start = Instant::now();
+        let server = TURN_SERVER.parse().unwrap();
+        let mut turn = TurnServer::new(TransportType::Udp, server, "realm".to_owned());
+        turn.add_user(TURN_USER.to_owned(), TURN_PASSWORD.to_owned());
         Self {
+            turn,
+            relayed: Vec::new(),
+            watch: None,
+            watched: Vec::new(),
             start,
             now: start,
             rng: StdRng::seed_from_u64(seed),
@@ -162,6 +181,18 @@ impl Net {
         if with_server {
             node.agent.add_stun_server(now, STUN_SERVER.parse().unwrap());
         }
+        node.agent.end_of_servers(now);
+        self.flush();
+    }
+
+    /// Gathers with the TURN server, with this password.
+    pub(super) fn gather_relayed(&mut self, side: usize, password: &str) {
+        let now = self.now;
+        let node = &mut self.nodes[side];
+        let hosts = node.hosts.clone();
+        node.agent.gather(now, &hosts, &hosts);
+        let server = TURN_SERVER.parse().unwrap();
+        node.agent.add_turn_server(now, server, TURN_USER, password);
         node.agent.end_of_servers(now);
         self.flush();
     }
@@ -195,8 +226,20 @@ impl Net {
     }
 
     pub(super) fn send_data(&mut self, side: usize, data: &[u8]) {
-        let pair = self.nodes[side].agent.selected_pair().expect("a pair is selected");
-        self.carry(side, pair.base, pair.address, data.to_vec());
+        let agent = &mut self.nodes[side].agent;
+        let pair = agent.selected_pair().expect("a pair is selected");
+        let Some((local, server)) = pair.relay else {
+            self.carry(side, pair.base, pair.address, data.to_vec());
+            return;
+        };
+        let mut wrapped = Vec::new();
+        assert!(agent.wrap(self.now, pair.base, pair.address, data, &mut wrapped));
+        self.carry(side, local, server, wrapped);
+    }
+
+    /// Keeps what comes from an address.
+    pub(super) fn watch(&mut self, address: &str) {
+        self.watch = Some(address.parse().unwrap());
     }
 
     /// Puts a datagram of an attacker on the network.
@@ -278,11 +321,53 @@ impl Net {
         if self.loss > 0.0 && self.rng.random_bool(self.loss) {
             return;
         }
+        if self.watch == Some(from) {
+            self.watched.push(datagram.clone());
+        }
         self.sequence += 1;
         self.in_flight.insert((self.now + self.delay, self.sequence), (from, to, datagram));
     }
 
+    /// Gives a datagram to the TURN server, and carries what it sends.
+    fn arrive_at_turn(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        let elapsed = self.elapsed() + Duration::from_secs(1000);
+        let now = TurnInstant::from_nanos(i64::try_from(elapsed.as_nanos()).unwrap());
+        let received = Transmit::new(datagram.to_vec(), TransportType::Udp, from, to);
+        if let Some(answer) = self.turn.recv(received, now) {
+            let answer = answer.build();
+            self.put(answer.from, answer.to, answer.data);
+        }
+        while let TurnServerPollRet::AllocateSocket {
+            transport,
+            listen_addr,
+            client_addr,
+            allocation_transport,
+            family,
+        } = self.turn.poll(now)
+        {
+            let port = 49_152 + u16::try_from(self.relayed.len()).unwrap();
+            let address = SocketAddr::new(to.ip(), port);
+            self.relayed.push(address);
+            self.turn.allocated_socket(
+                transport,
+                listen_addr,
+                client_addr,
+                allocation_transport,
+                family,
+                Ok(address),
+                now,
+            );
+        }
+        while let Some(transmit) = self.turn.poll_transmit(now) {
+            self.put(transmit.from, transmit.to, transmit.data);
+        }
+    }
+
     fn arrive(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        if to == TURN_SERVER.parse().unwrap() || self.relayed.contains(&to) {
+            self.arrive_at_turn(from, to, datagram);
+            return;
+        }
         if to == STUN_SERVER.parse().unwrap() {
             let request = stun::Binding::decode(datagram).expect("a request to the server");
             let answer = stun::server_answer(request.transaction_id(), from);
@@ -295,8 +380,10 @@ impl Net {
                 None => node.hosts.contains(&to).then_some(to),
             };
             let Some(local) = inside else { continue };
-            if node.agent.handle_datagram(self.now, local, from, datagram) == Received::Data {
-                node.data.push(datagram.to_vec());
+            match node.agent.handle_datagram(self.now, local, from, datagram) {
+                Received::Data => node.data.push(datagram.to_vec()),
+                Received::Relayed(part) => node.data.push(datagram[part].to_vec()),
+                Received::Stun | Received::Drop => {}
             }
         }
         self.flush();

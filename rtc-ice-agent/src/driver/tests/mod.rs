@@ -22,6 +22,8 @@ use rtc_core::state::IceState;
 
 use crate::{BACKEND, stun};
 
+mod turn;
+
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 

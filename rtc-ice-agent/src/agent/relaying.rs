@@ -1,0 +1,189 @@
+//! Relayed candidates: bases that live on a TURN server (RFC 8445 §5.1.1.2).
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rtc_core::candidate::CandidateKind;
+use rtc_core::state::IceState;
+
+use super::candidates::{self, Base};
+use super::{Agent, AgentTransmit, Received};
+use crate::relay::{FromServer, Relay};
+
+/// Relays at most.
+const MAX_RELAYS: usize = 4;
+/// How long after completion relays that are not in use are kept (RFC 8445 §8.3 asks for 3 s).
+const RELEASE_DELAY: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// Adds an address of a TURN server, which is spoken to over UDP.
+    pub fn add_turn_server(
+        &mut self,
+        now: Instant,
+        server: SocketAddr,
+        username: &str,
+        password: &str,
+    ) {
+        let server = candidates::canonical(server);
+        let socket = self.sockets.iter().find(|socket| socket.is_ipv4() == server.is_ipv4());
+        let known = |relay: &Relay| relay.server == server;
+        if self.gathering.is_done()
+            || self.relays.len() >= MAX_RELAYS
+            || self.relays.iter().any(known)
+            || !candidates::is_checkable(server)
+        {
+            return;
+        }
+        if let Some(relay) =
+            socket.and_then(|local| Relay::new(now, *local, server, username, password))
+        {
+            self.relays.push(relay);
+            self.advance(now);
+        }
+    }
+
+    /// Gives allocations back, as far as one datagram each does, and ends.
+    pub fn close(&mut self, now: Instant) {
+        self.release_relays(now);
+        self.selected = None;
+        self.next_timeout = None;
+        self.state = IceState::Closed;
+    }
+
+    /// Appends to `out` what has to be sent to the TURN server of a relayed pair for the peer to
+    /// receive a datagram. False when it is to be dropped.
+    pub fn wrap(
+        &mut self,
+        now: Instant,
+        base: SocketAddr,
+        peer: SocketAddr,
+        datagram: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let of_relay = |known: &&Base| known.address == base && known.relay.is_some();
+        let relay = self.bases.iter().find(of_relay).and_then(|base| base.relay);
+        relay
+            .and_then(|index| self.relays.get_mut(index))
+            .is_some_and(|relay| relay.wrap(now, peer, datagram, out))
+    }
+
+    /// Whether datagrams from an address may be a TURN server's, to be given to
+    /// [`Agent::handle_datagram`] even though they are no STUN.
+    pub fn is_turn_server(&self, address: SocketAddr) -> bool {
+        !self.relays.is_empty()
+            && self.relays.iter().any(|relay| relay.server == candidates::canonical(address))
+    }
+
+    /// The relay that a base lives on.
+    pub(super) fn relay_of(&self, base: usize) -> Option<usize> {
+        self.bases.get(base)?.relay
+    }
+
+    /// Takes what a TURN server sends; `None` when it is nothing of TURN.
+    pub(super) fn handle_relayed(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        server: SocketAddr,
+        datagram: &[u8],
+    ) -> Option<Received> {
+        let from = |relay: &Relay| relay.server == server && relay.local.port() == local.port();
+        let index = self.relays.iter().position(from)?;
+        match self.relays.get_mut(index)?.receive(now, datagram) {
+            FromServer::Ignored => None,
+            FromServer::Handled => {
+                self.advance(now);
+                Some(Received::Stun)
+            }
+            FromServer::Data { peer, range } => {
+                let base = self.bases.iter().find(|base| base.relay == Some(index));
+                let Some(relayed) = base.map(|base| base.address) else {
+                    return Some(Received::Drop);
+                };
+                let inner = datagram.get(range.clone())?;
+                let peer = candidates::canonical(peer);
+                Some(match self.handle_direct(now, relayed, peer, inner) {
+                    Received::Data => Received::Relayed(range),
+                    other => other,
+                })
+            }
+        }
+    }
+
+    /// Passes time to the relays and announces those that were allocated.
+    pub(super) fn advance_relays(&mut self, now: Instant) {
+        self.release_idle_relays(now);
+        for index in 0..self.relays.len() {
+            let Some(relay) = self.relays.get_mut(index) else { return };
+            relay.poll(now);
+            let Some(address) = relay.take_allocated() else { continue };
+            if self.gathering.is_done() || !candidates::is_checkable(address) {
+                relay.release(now);
+                continue;
+            }
+            let address = candidates::canonical(address);
+            let base = self.add_base(address);
+            if let Some(base) = self.bases.get_mut(base) {
+                base.relay = Some(index);
+            }
+            let added = self.add_local(CandidateKind::Relayed, address, base);
+            self.announce(added);
+            self.pair_all();
+        }
+    }
+
+    /// Sends what goes through relays, and what they have to send of their own.
+    pub(super) fn flush_relays(&mut self, now: Instant) {
+        for (index, peer, datagram) in std::mem::take(&mut self.relay_queue) {
+            if let Some(relay) = self.relays.get_mut(index) {
+                relay.send(now, peer, datagram);
+            }
+        }
+        for index in 0..self.relays.len() {
+            let Some(relay) = self.relays.get_mut(index) else { return };
+            let wake_at = relay.poll(now);
+            let (local, remote) = (relay.local, relay.server);
+            while let Some(contents) = relay.poll_transmit() {
+                self.transmits.push_back(AgentTransmit { local, remote, contents });
+            }
+            if let Some(at) = wake_at {
+                self.wake_at(at);
+            }
+        }
+    }
+
+    /// Shortens the framing of data over the pair in use.
+    pub(super) fn bind_selected(&mut self, now: Instant) {
+        let Some(pair) = self.selected.and_then(|index| self.pairs.get(index)) else { return };
+        let peer = self.remote_candidates.get(pair.remote).map(|remote| remote.address);
+        let relay = self.relay_of(pair.base).and_then(|index| self.relays.get_mut(index));
+        if let (Some(relay), Some(peer)) = (relay, peer) {
+            relay.bind_channel(now, peer);
+        }
+    }
+
+    fn release_idle_relays(&mut self, now: Instant) {
+        if self.relays.is_empty() || self.state != IceState::Completed {
+            return;
+        }
+        let at = *self.release_relays_at.get_or_insert(now + RELEASE_DELAY);
+        if now < at {
+            self.wake_at(at);
+            return;
+        }
+        let nominated = self.pairs.iter().filter(|pair| pair.nominated);
+        let used: Vec<_> = nominated.filter_map(|pair| self.relay_of(pair.base)).collect();
+        let idle = self.relays.iter_mut().enumerate().filter(|(index, _)| !used.contains(index));
+        idle.for_each(|(_, relay)| relay.release(now));
+    }
+
+    pub(super) fn release_relays(&mut self, now: Instant) {
+        self.relays.iter_mut().for_each(|relay| relay.release(now));
+        self.flush_relays(now);
+    }
+
+    pub(super) fn relay_unreachable(&mut self, local: SocketAddr, server: SocketAddr) {
+        let lost = |relay: &&mut Relay| relay.local == local && relay.server == server;
+        self.relays.iter_mut().filter(lost).filter(|r| r.is_asking()).for_each(Relay::end);
+    }
+}
