@@ -7,6 +7,7 @@
 mod elf;
 mod ffi;
 mod inbox;
+mod interop;
 mod lab;
 mod outcome;
 mod peer;
@@ -15,7 +16,13 @@ mod sdp;
 mod suite;
 mod sys;
 
-/// Lists or runs the tests, as the command line asks.
+/// Lists or runs the tests, as the command line asks, or one of the sub-commands `interop` and
+/// `peer`.
 pub fn main() -> std::process::ExitCode {
-    runner::main()
+    let mut arguments = std::env::args().skip(1).peekable();
+    match arguments.next_if(|first| first == "interop" || first == "peer").as_deref() {
+        Some("interop") => interop::main(arguments),
+        Some(_) => interop::own::main(arguments),
+        None => runner::main(),
+    }
 }

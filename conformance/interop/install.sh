@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Installs the peers `conformance interop` tests against, by package name: from Debian, PyPI and
+# crates.io. Everything not from Debian goes below target/interop.
+#
+#     install.sh [chromium] [libwebrtc] [aiortc] [pion] [str0m]
+#
+# Without arguments: all but str0m, whose build takes minutes.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cd "$root"
+. scripts/prerequisites.sh
+target=$root/target/interop
+mkdir -p "$target"
+failed=()
+
+virtual_environment() {
+	[ -x "$target/venv/bin/python" ] && return
+	python3 -c 'import venv, ensurepip' 2>/dev/null || install_packages python3-venv
+	python3 -m venv "$target/venv"
+}
+
+python_package() {
+	virtual_environment
+	"$target/venv/bin/python" -c "import $1" 2>/dev/null && return
+	"$target/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$2"
+}
+
+install_peer() {
+	case $1 in
+	chromium) need chromium chromium ;;
+	libwebrtc) python_package webrtc 'wrtc>=0.1.0' ;;
+	aiortc) python_package aiortc 'aiortc>=1.16' ;;
+	pion)
+		need go golang-go
+		[ -d /usr/share/gocode/src/github.com/pion/webrtc ] ||
+			install_packages golang-github-pion-webrtc.v3-dev
+		# Debian's Go packages are found by path, in GOPATH mode; go.mod makes it overlook the "/v3".
+		mkdir -p "$target/go/src/interop"
+		cp "$here/pion/"{main.go,go.mod} "$target/go/src/interop/"
+		(cd "$target/go/src/interop" &&
+			GO111MODULE=off GOFLAGS= GOPATH=$target/go:/usr/share/gocode GOCACHE=$target/go/cache \
+				go build -o "$target/pion-agent" .)
+		;;
+	str0m)
+		cargo build --quiet --locked --manifest-path "$here/str0m/Cargo.toml" \
+			--target-dir "$target/str0m"
+		;;
+	*) fail "no peer is called $1" ;;
+	esac
+}
+
+need python3 python3
+need ip iproute2
+[ $# -gt 0 ] || set -- chromium libwebrtc aiortc pion
+for peer; do
+	echo "installing $peer" >&2
+	# A shell of its own: with `||` after it, a function would run without `set -e`.
+	if [ -n "${INSTALL_ONE:-}" ]; then
+		install_peer "$peer"
+	elif ! INSTALL_ONE=1 "$here/install.sh" "$peer"; then
+		failed+=("$peer")
+	fi
+done
+[ ${#failed[@]} -eq 0 ] || fail "could not install: ${failed[*]}"

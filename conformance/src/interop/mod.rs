@@ -1,0 +1,237 @@
+//! The library against independent WebRTC stacks: `conformance interop`.
+//!
+//! Every peer is a program of its own, an *agent*, which takes commands and reports events as
+//! lines of JSON (`conformance/interop/README.md`). The library under test is one too:
+//! `conformance peer`. One script drives two of them through a connection, in a private network.
+
+mod agent;
+pub(crate) mod own;
+mod plan;
+mod stacks;
+
+use crate::lab::library_path;
+use crate::sys;
+use agent::Agent;
+use stacks::{STACKS, Stack};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Instant;
+
+/// Which side the other stack takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Offers,
+    Answers,
+}
+
+impl Role {
+    const ALL: [Role; 2] = [Role::Offers, Role::Answers];
+
+    fn name(self) -> &'static str {
+        match self {
+            Role::Offers => "offers",
+            Role::Answers => "answers",
+        }
+    }
+}
+
+enum Outcome {
+    Passed(String),
+    Failed(String),
+    Skipped(String),
+}
+
+#[derive(Default)]
+struct Options {
+    only: Vec<String>,
+    list: bool,
+    /// Where to leave what the agents wrote and what was on the wire.
+    keep: Option<PathBuf>,
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} what?"));
+        match argument.as_str() {
+            "--only" => options.only.push(value()?),
+            "--list" => options.list = true,
+            "--keep" => options.keep = Some(PathBuf::from(value()?)),
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    Ok(options)
+}
+
+/// `conformance interop [--only STACK]... [--list] [--keep DIRECTORY]`.
+pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let options = match parse(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let chosen = |stack: &&Stack| {
+        options.only.is_empty() || options.only.iter().any(|only| stack.is_called(only))
+    };
+    let stacks: Vec<&Stack> = STACKS.iter().filter(chosen).collect();
+    if options.list || stacks.is_empty() {
+        for stack in STACKS {
+            println!("{}: {}", stack.name, stack.about);
+        }
+        return if options.list { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
+    run(&stacks, &options)
+}
+
+fn run(stacks: &[&Stack], options: &Options) -> ExitCode {
+    let obstacle = obstacle();
+    if let Some(library) = library_path() {
+        println!("{} stacks against {}", stacks.len(), library.display());
+    }
+    let mut table = BTreeMap::new();
+    for (number, stack) in stacks.iter().enumerate() {
+        for role in Role::ALL {
+            let outcome = match &obstacle {
+                Some(reason) => excuse(stack, reason.clone()),
+                None => attempt(stack, role, options),
+            };
+            announce(stack, role, &outcome);
+            table.insert((number, role), outcome);
+        }
+    }
+    print_table(stacks, &table);
+    let count = |wanted: fn(&Outcome) -> bool| table.values().filter(|o| wanted(o)).count();
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed(_)));
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What keeps everything from running.
+fn obstacle() -> Option<String> {
+    if library_path().is_none() {
+        return Some("RTC_LIB names no library".into());
+    }
+    let network = sys::own_network().and_then(|()| sys::add_interfaces());
+    network.err().map(|reason| format!("no private network: {reason}"))
+}
+
+/// A missing peer is a skip, but where everything has been installed on purpose it is a failure.
+fn excuse(stack: &Stack, reason: String) -> Outcome {
+    let strict = std::env::var_os("CI").is_some_and(|value| value == "true");
+    if stack.required && strict {
+        Outcome::Failed(format!("required, but {reason}"))
+    } else {
+        Outcome::Skipped(reason)
+    }
+}
+
+fn attempt(stack: &Stack, role: Role, options: &Options) -> Outcome {
+    let command = match stack.command() {
+        Ok(command) => command,
+        Err(reason) => return excuse(stack, reason),
+    };
+    let scratch = std::env::temp_dir().join(format!("interop-{}", std::process::id()));
+    let kept = options.keep.as_ref();
+    let directory = kept.unwrap_or(&scratch).join(format!("{}-{}", stack.name, role.name()));
+    let begun = Instant::now();
+    let capture = kept.and_then(|_| capture(&directory));
+    let result = connect(stack, role, command, &directory);
+    end_capture(capture);
+    let _ = std::fs::remove_dir_all(&scratch);
+    match result {
+        Ok(detail) => Outcome::Passed(format!("{:.1} s, {detail}", begun.elapsed().as_secs_f32())),
+        Err(reason) => Outcome::Failed(reason),
+    }
+}
+
+fn connect(
+    stack: &Stack,
+    role: Role,
+    command: Command,
+    directory: &Path,
+) -> Result<String, String> {
+    std::fs::create_dir_all(directory).map_err(|error| format!("{directory:?}: {error}"))?;
+    let mut own = Agent::start("own", own_command(stack)?, directory)?;
+    let mut other = Agent::start("peer", command, directory)?;
+    let (offerer, answerer) = match role {
+        Role::Offers => (&mut other, &mut own),
+        Role::Answers => (&mut own, &mut other),
+    };
+    let result = plan::run(offerer, answerer, stack.largest);
+    result.map_err(|reason| format!("{reason}\n{}\n{}", own.story(), other.story()))
+}
+
+fn own_command(stack: &Stack) -> Result<Command, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.arg("peer").args(stack.own);
+    Ok(command)
+}
+
+/// Records the wire where tcpdump is installed.
+fn capture(directory: &Path) -> Option<Child> {
+    std::fs::create_dir_all(directory).ok()?;
+    let mut command = Command::new("tcpdump");
+    command.args(["-i", "lo", "-U", "-q", "-Z", "root", "-w"]).arg(directory.join("wire.pcap"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()
+}
+
+fn end_capture(capture: Option<Child>) {
+    if let Some(mut child) = capture {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+fn announce(stack: &Stack, role: Role, outcome: &Outcome) {
+    let title = format!("{} {}", stack.name, role.name());
+    match outcome {
+        Outcome::Passed(detail) => println!("ok       {title} ({detail})"),
+        Outcome::Skipped(reason) => println!("skipped  {title}: {reason}"),
+        Outcome::Failed(reason) => {
+            println!("FAILED   {title}");
+            reason.lines().for_each(|line| println!("         {line}"));
+        }
+    }
+}
+
+fn print_table(stacks: &[&Stack], table: &BTreeMap<(usize, Role), Outcome>) {
+    let cell = |number: usize, role: Role| match table.get(&(number, role)) {
+        Some(Outcome::Passed(_)) => "passed".to_owned(),
+        Some(Outcome::Failed(reason)) => {
+            format!("FAILED: {}", reason.lines().next().unwrap_or_default())
+        }
+        Some(Outcome::Skipped(reason)) => format!("skipped: {reason}"),
+        None => String::new(),
+    };
+    println!("\n| {:18} | it offers | it answers |\n|---|---|---|", "stack");
+    for (number, stack) in stacks.iter().enumerate() {
+        let (offers, answers) = (cell(number, Role::Offers), cell(number, Role::Answers));
+        println!("| {:18} | {offers:9} | {answers:10} |", stack.name);
+    }
+    println!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_is_chosen_by_its_own_name_or_by_that_of_its_stack() {
+        let rsa = STACKS.iter().find(|stack| stack.name == "chromium+rsa").expect("listed");
+        assert!(rsa.is_called("chromium") && rsa.is_called("chromium+rsa"));
+        assert!(!rsa.is_called("chrome") && !rsa.is_called("chromium+mdns"));
+    }
+
+    #[test]
+    fn options_demand_their_values() {
+        let words = |line: &str| parse(line.split_whitespace().map(str::to_owned));
+        assert_eq!(words("--only pion").expect("complete").only, ["pion"]);
+        assert!(words("--only").is_err() && words("--nonsense").is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! The independent stacks, how they are started and what sets them apart.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How an agent is run.
+enum Program {
+    /// A Python program and the module it needs, in the virtual environment of the installation.
+    Python { script: &'static str, module: &'static str },
+    /// A Python program without modules, driving a browser.
+    Browser { script: &'static str },
+    /// A program the installation has built, below `target/interop`.
+    Built { path: &'static str },
+    /// The library named by `RTC_PEER_LIB`.
+    Library,
+}
+
+/// A stack, in one of its variants.
+pub(super) struct Stack {
+    /// The stack and, after a plus sign, the variant.
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    program: Program,
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+    /// Arguments of our side.
+    pub(super) own: &'static [&'static str],
+    /// Whether continuous integration fails without it.
+    pub(super) required: bool,
+    /// The largest message it can take whatever it announces, in bytes.
+    pub(super) largest: usize,
+}
+
+const RSA: &[&str] = &["--certificate", "rsa"];
+
+const CHROMIUM: Stack = Stack {
+    name: "chromium",
+    about: "headless Chromium",
+    program: Program::Browser { script: "browser/agent.py" },
+    arguments: &[],
+    environment: &[],
+    own: &[],
+    required: true,
+    largest: usize::MAX,
+};
+
+const LIBWEBRTC: Stack = Stack {
+    name: "libwebrtc",
+    about: "libwebrtc without a browser (PyPI: wrtc)",
+    program: Program::Python { script: "libwebrtc/agent.py", module: "webrtc" },
+    required: false,
+    ..CHROMIUM
+};
+
+const AIORTC: Stack = Stack {
+    name: "aiortc",
+    about: "aiortc (PyPI)",
+    program: Program::Python { script: "aiortc/agent.py", module: "aiortc" },
+    ..LIBWEBRTC
+};
+
+pub(super) const STACKS: &[Stack] = &[
+    CHROMIUM,
+    Stack {
+        name: "chromium+rsa",
+        about: "headless Chromium with an RSA certificate",
+        arguments: RSA,
+        ..CHROMIUM
+    },
+    Stack {
+        name: "chromium+mdns",
+        about: "headless Chromium hiding its addresses behind .local names",
+        arguments: &["--mdns"],
+        ..CHROMIUM
+    },
+    Stack {
+        name: "chromium+own-rsa",
+        about: "headless Chromium, our side with an RSA certificate",
+        own: RSA,
+        ..CHROMIUM
+    },
+    LIBWEBRTC,
+    Stack {
+        name: "libwebrtc+rsa",
+        about: "libwebrtc with an RSA certificate",
+        arguments: RSA,
+        ..LIBWEBRTC
+    },
+    Stack {
+        name: "libwebrtc+warp",
+        about: "libwebrtc trying SNAP, DTLS inside STUN and post-quantum key exchange",
+        environment: &[(
+            "WRTC_FIELD_TRIALS",
+            "WebRTC-Sctp-Snap/Enabled/WebRTC-IceHandshakeDtls/Enabled/\
+             WebRTC-EnableDtlsPqc/Enabled/",
+        )],
+        ..LIBWEBRTC
+    },
+    AIORTC,
+    Stack {
+        name: "aiortc+rsa",
+        about: "aiortc (OpenSSL) with an RSA certificate",
+        arguments: RSA,
+        ..AIORTC
+    },
+    Stack {
+        name: "pion",
+        about: "Pion 3 as in Debian",
+        program: Program::Built { path: "pion-agent" },
+        // It reads messages into a buffer of 65535 bytes.
+        largest: 65_535,
+        ..LIBWEBRTC
+    },
+    Stack {
+        name: "str0m",
+        about: "str0m, sans-IO in Rust",
+        program: Program::Built { path: "str0m/debug/str0m-agent" },
+        ..LIBWEBRTC
+    },
+    Stack {
+        name: "libdatachannel",
+        about: "the library named by RTC_PEER_LIB",
+        program: Program::Library,
+        ..LIBWEBRTC
+    },
+];
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop")
+}
+
+/// Where `install.sh` puts what it installs.
+fn installed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop")
+}
+
+impl Stack {
+    /// By its full name, or by that of the stack alone.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let stack = self.name.split_once('+').map_or(self.name, |(stack, _)| stack);
+        name == self.name || name == stack
+    }
+
+    /// The command starting the agent, or why it cannot be started.
+    pub(super) fn command(&self) -> Result<Command, String> {
+        let mut command = match self.program {
+            Program::Browser { script } => {
+                let browser = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".into());
+                runs(Command::new(&browser).arg("--version"), &browser)?;
+                let mut command = Command::new("python3");
+                command.arg(scripts().join(script));
+                command
+            }
+            Program::Python { script, module } => {
+                let python = installed().join("venv/bin/python");
+                runs(Command::new(&python).arg("-c").arg(format!("import {module}")), module)?;
+                let mut command = Command::new(python);
+                command.arg(scripts().join(script));
+                command
+            }
+            Program::Built { path } => {
+                let path = installed().join(path);
+                if !path.is_file() {
+                    return Err(format!("{} is not installed", self.name));
+                }
+                Command::new(path)
+            }
+            Program::Library => {
+                let library = std::env::var_os("RTC_PEER_LIB");
+                let library = library.ok_or("RTC_PEER_LIB names no library")?;
+                let program = std::env::current_exe().map_err(|error| error.to_string())?;
+                let mut command = Command::new(program);
+                command.arg("peer").env("RTC_LIB", library);
+                command
+            }
+        };
+        command.args(self.arguments).envs(self.environment.iter().copied());
+        Ok(command)
+    }
+}
+
+fn runs(command: &mut Command, what: &str) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => Err(format!("{what} is not installed")),
+    }
+}
