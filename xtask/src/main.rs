@@ -5,6 +5,7 @@
 mod abi;
 mod args;
 mod consumers;
+mod dependencies;
 mod dist;
 mod fuzz;
 mod header;
@@ -47,6 +48,12 @@ const TASKS: &[Task] = &[
         options: "--prefix DIR [--libdir NAME] [--real DIR]",
         help: "build C and C++ programs on an installed library by pkg-config and CMake",
         run: consumers::run,
+    },
+    Task {
+        name: "dependencies",
+        options: "",
+        help: "check which package depends on which, and their licences",
+        run: dependencies::run,
     },
     Task {
         name: "reference",
