@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use rtc_core::backend::IceParameters;
 use rtc_core::sdp::compose::Ingredients;
 use rtc_core::sdp::{
-    Description, DescriptionKind, Fingerprint, HashAlgorithm, Media, Setup, compose,
+    Description, DescriptionKind, Fingerprint, HashAlgorithm, MAX_TEXT, Media, Setup, compose,
 };
 
 fuzz_target!(|text: &str| {
@@ -19,9 +19,12 @@ fuzz_target!(|text: &str| {
 });
 
 /// Printing and parsing again changes nothing, if a section in use holds what concerns the
-/// transport.
+/// transport. The longest texts become too long when they are printed.
 fn check_round_trip(description: &Description) {
     let printed = description.to_sdp();
+    if printed.len() > MAX_TEXT {
+        return;
+    }
     let again = Description::parse(&printed, description.kind).expect("our own text is parsed");
     if description.bundle_section().is_some() {
         assert_eq!(&again, description);

@@ -109,13 +109,19 @@ impl Description {
         if self.candidates.iter().any(|known| known.is_duplicate_of(&candidate)) {
             return Ok(false);
         }
+        self.push_candidate(candidate)?;
+        Ok(true)
+    }
+
+    /// Adds a candidate that is no duplicate.
+    pub(super) fn push_candidate(&mut self, candidate: Candidate) -> Result<()> {
         if self.candidates.len() >= MAX_CANDIDATES {
             return Err(Error::invalid(format!(
                 "Cannot add the candidate {candidate}: there are {MAX_CANDIDATES} already"
             )));
         }
         self.candidates.push(candidate);
-        Ok(true)
+        Ok(())
     }
 
     /// Checks that a description of the peer has what a connection needs: ICE credentials, a

@@ -1,5 +1,6 @@
 //! Text to [`Description`].
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use super::{
@@ -148,6 +149,8 @@ impl<'a> MLine<'a> {
 #[derive(Default)]
 struct Parser {
     description: Description,
+    /// What makes candidates duplicates: foundation, host and port of those that are there.
+    known_candidates: HashSet<(String, String, u16)>,
     /// The session's direction, for sections that have none (RFC 8866 §6.7).
     direction: Direction,
     /// The transport attributes of the session level.
@@ -199,6 +202,9 @@ impl Parser {
     }
 
     fn attribute(&mut self, attribute: &Attribute<'_>) -> Result<()> {
+        if attribute.name == "candidate" {
+            return self.candidate(Candidate::parse(attribute.text)?);
+        }
         let transport = self.transports.last_mut().unwrap_or(&mut self.session);
         if transport.attribute(attribute, &mut self.description)? {
             return Ok(());
@@ -214,6 +220,17 @@ impl Parser {
                 Ok(())
             }
         }
+    }
+
+    /// Adds a candidate unless it is a duplicate. There may be very many duplicates, so that each
+    /// cannot be compared with all others.
+    fn candidate(&mut self, candidate: Candidate) -> Result<()> {
+        let key = (candidate.foundation.clone(), candidate.host.clone(), candidate.port);
+        if !self.known_candidates.contains(&key) {
+            self.description.push_candidate(candidate)?;
+            self.known_candidates.insert(key);
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Description {
@@ -285,10 +302,6 @@ impl Transport {
     /// generated when printing, so nothing is kept of them.
     fn attribute(&mut self, a: &Attribute<'_>, description: &mut Description) -> Result<bool> {
         match a.name {
-            "candidate" => {
-                let candidate = Candidate::parse(a.text)?;
-                description.add_candidate(candidate)?;
-            }
             "end-of-candidates" => description.end_of_candidates = true,
             "fingerprint" => {
                 if self.fingerprint.is_none() {
