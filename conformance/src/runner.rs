@@ -33,6 +33,8 @@ struct Options {
     oracle: bool,
     child: Option<String>,
     jobs: usize,
+    /// Caps the time of every test.
+    limit: Option<Duration>,
     filters: Vec<String>,
     skips: Vec<String>,
 }
@@ -60,6 +62,10 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
             "--jobs" | "--test-threads" => {
                 options.jobs = value()?.parse().map_err(|_| "--jobs takes a number".to_owned())?;
             }
+            "--limit" => {
+                let seconds = value()?.parse().map_err(|_| "--limit takes seconds".to_owned())?;
+                options.limit = Some(Duration::from_secs(seconds));
+            }
             "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--include-ignored" => {}
             other if other.starts_with('-') => return Err(format!("unknown option {other}")),
             filter => options.filters.push(filter.to_owned()),
@@ -81,7 +87,11 @@ fn selected(options: &Options) -> Vec<Case> {
         (options.filters.is_empty() || options.filters.iter().any(matches))
             && !options.skips.iter().any(|skip| title.contains(skip.as_str()))
     };
-    suite::cases().into_iter().filter(wanted).collect()
+    let capped = |case: Case| match options.limit {
+        Some(limit) => case.within(limit),
+        None => case,
+    };
+    suite::cases().into_iter().filter(wanted).map(capped).collect()
 }
 
 pub(crate) fn main() -> ExitCode {

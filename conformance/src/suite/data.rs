@@ -372,8 +372,8 @@ fn announced(peer: &Peer) -> usize {
 fn negotiated(lab: &Lab) {
     let pair = Pair::new(lab.lib);
     let near = pair.a.channel_with("near name", &agreed(20));
-    // Two offers at the same time would need an application that settles them.
-    pair.b.wait_description(0);
+    // Once it has answered, the other side needs no offer for its own channel.
+    pair.b.wait_signaling(Signaling::Stable);
     let far = pair.b.channel_with("far name", &agreed(20));
     near.wait_open();
     far.wait_open();
@@ -450,7 +450,15 @@ fn many_channels(lab: &Lab) {
 
 fn too_many(lab: &Lab) {
     let pair = Pair::new(lab.lib);
-    let channels: Vec<_> = (0..600).map(|n| pair.a.channel(&format!("c{n}"))).collect();
+    let mut channels = Vec::new();
+    for n in 0..600 {
+        let id = lab.lib.create_dc(pair.a.id, Some(&c(&format!("c{n}"))));
+        // Refusing the channel at once is the clearest answer.
+        assert!(id > 0 || (n >= 512 && id == FAILURE), "channel {n}: {}", code_name(id));
+        if id > 0 {
+            channels.push(Channel::attach(lab.lib, id, &pair.a.inbox));
+        }
+    }
     for channel in &channels {
         channel.wait_until("the channel to open or close", |channel| {
             channel.is_open() || channel.is_closed()

@@ -57,6 +57,11 @@ impl Case {
         Self { alone: true, ..self }
     }
 
+    /// Allows no more time than this.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        Self { limit: self.limit.min(limit), ..self }
+    }
+
     pub(crate) fn title(&self) -> String {
         format!("{}: {}", self.topic, self.name)
     }
