@@ -385,6 +385,8 @@ fn after_close(lab: &Lab) {
     let (_near, _far) = pair.open("x");
     pair.a.close();
     pair.a.wait_state(State::Closed);
+    let address = || lab.lib.fill(Getter::LOCAL_ADDRESS, pair.a.id, None, 0);
+    crate::peer::eventually("the transport to be gone", || address() == NOT_AVAIL);
     let mut rows = Rows::new();
     for getter in [
         Getter::LOCAL_DESCRIPTION,

@@ -1,7 +1,7 @@
 //! Misuse: strange arguments everywhere, from every thread and inside every callback.
 
 use super::Case;
-use super::errors::{data_calls, media_calls};
+use super::errors::{attempt, data_calls, media_calls};
 use crate::ffi::*;
 use crate::inbox::{Event, Inbox};
 use crate::lab::Lab;
@@ -211,8 +211,7 @@ fn step(
         }
         3 => drop(lib.set_remote_description(id, Some(&c(sdp::OFFER)), None)),
         _ => {
-            let (_, function) = &calls[random.below(calls.len())];
-            function(lib, id);
+            attempt(lib, &calls[random.below(calls.len())], id);
         }
     }
 }
