@@ -8,7 +8,7 @@ use super::authentication::fingerprint_matches;
 use super::channels::MAX_STREAM;
 use super::core::{Closing, PeerCore};
 use super::events::PeerEvent;
-use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole};
+use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole, SrtpProfile};
 use crate::backend::ice::IceEvent;
 use crate::config::CongestionControl;
 use crate::state::{ConnectionState, GatheringState, IceState};
@@ -17,6 +17,11 @@ use crate::state::{ConnectionState, GatheringState, IceState};
 /// at its largest.
 const IP_UDP_OVERHEAD: usize = 48;
 const DTLS_OVERHEAD: usize = 48;
+
+/// What `use_srtp` offers, best first. It is offered without media as well: some peers (aiortc)
+/// give up a handshake that settles no profile.
+const SRTP_PROFILES: [SrtpProfile; 3] =
+    [SrtpProfile::AeadAes256Gcm, SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmSha1_80];
 
 /// How long a DTLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -150,7 +155,7 @@ impl PeerCore {
             certificate,
             role,
             mtu: self.config.mtu - IP_UDP_OVERHEAD,
-            srtp_profiles: Vec::new(),
+            srtp_profiles: SRTP_PROFILES.to_vec(),
         };
         match self.dtls_backend.session(config, now) {
             Ok(session) => {
