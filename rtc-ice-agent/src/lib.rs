@@ -35,7 +35,7 @@ impl IceBackend for AgentBackend {
             turn_udp: true,
             turn_tcp: false,
             turn_tls: false,
-            udp_mux: false,
+            udp_mux: true,
             bind_address: true,
             port_range: true,
             proxy: false,

@@ -14,6 +14,7 @@ use rtc_core::state::IceState;
 mod buffers;
 mod gate;
 mod mdns;
+mod mux;
 mod path;
 mod resolve;
 mod sockets;

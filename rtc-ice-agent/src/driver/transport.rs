@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use rtc_core::backend::{IceConfig, IceHost, IceParameters, IceTransport, Transmit};
+use rtc_core::backend::{
+    IceConfig, IceHost, IceParameters, IceServer, IceServerKind, IceTransport, Transmit,
+};
 use rtc_core::candidate::{Candidate, Transport as Protocol};
 use rtc_core::error::{Error, ErrorKind, Result};
 
@@ -13,7 +15,7 @@ use super::gate::Gate;
 use super::path::{Path, Relayed, Sent};
 use super::resolve::Lookups;
 use super::task::Task;
-use super::{Core, Shared, Socket, sockets};
+use super::{Core, Shared, Socket, mux, sockets};
 use crate::agent::{Agent, AgentConfig};
 
 /// One ICE component on a runtime.
@@ -44,6 +46,9 @@ impl Transport {
     }
 
     fn bind(&self) -> Result<Vec<Socket>> {
+        if self.config.udp_mux {
+            return mux::join(&self.config, &self.shared.host, &self.parameters.ufrag);
+        }
         let bound = sockets::bind(self.config.bind_address.as_deref(), self.config.port_range)?;
         let register = |socket: std::net::UdpSocket| {
             let address = socket.local_addr()?;
@@ -130,7 +135,10 @@ impl IceTransport for Transport {
             core.sockets = sockets;
             core.agent.gather(Instant::now(), &hosts, &bound);
         }
-        shared.resolve_servers(&self.config.servers);
+        // A TURN server knows its clients by their addresses, so that a shared one serves one only.
+        let usable = |s: &&IceServer| !self.config.udp_mux || s.kind == IceServerKind::Stun;
+        let servers: Vec<_> = self.config.servers.iter().filter(usable).cloned().collect();
+        shared.resolve_servers(&servers);
         shared.host.runtime.spawn(Box::pin(Task::new(shared.clone())));
         Ok(())
     }

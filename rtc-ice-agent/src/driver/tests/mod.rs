@@ -22,6 +22,7 @@ use rtc_core::state::IceState;
 
 use crate::{BACKEND, stun};
 
+mod mux;
 mod turn;
 
 /// Far longer than anything here takes.
