@@ -29,6 +29,8 @@ pub(super) struct DriverState {
     waker: Option<Waker>,
     /// When the driver will wake by itself.
     armed: Option<Instant>,
+    /// The driver is to write datagrams.
+    flush_wanted: bool,
     /// A thread is writing datagrams.
     flushing: bool,
     /// Datagrams that the socket had no room for, and the size of each but the last.
@@ -45,6 +47,13 @@ thread_local! {
 impl Peer {
     /// Changes the core, then carries out what follows from it.
     pub(super) fn with_core<R>(&self, change: impl FnOnce(&mut PeerCore, Instant) -> R) -> R {
+        let result = self.change_core(change);
+        self.flush();
+        result
+    }
+
+    /// Changes the core and carries out what follows, but leaves datagrams to be flushed.
+    pub(super) fn change_core<R>(&self, change: impl FnOnce(&mut PeerCore, Instant) -> R) -> R {
         let now = Instant::now();
         let mut core = self.core.lock();
         let result = change(&mut core, now);
@@ -53,7 +62,6 @@ impl Peer {
         let deadline = core.poll_timeout();
         drop(core);
         self.carry_out(commands);
-        self.flush();
         self.rearm(deadline);
         result
     }
@@ -93,8 +101,20 @@ impl Peer {
         }
     }
 
+    /// Has the driver write what the core has to send.
+    pub(super) fn flush_soon(&self) {
+        let mut driver = self.driver.lock();
+        if std::mem::replace(&mut driver.flush_wanted, true) {
+            return;
+        }
+        if let Some(waker) = driver.waker.take() {
+            drop(driver);
+            waker.wake();
+        }
+    }
+
     /// Writes what the core has to send, unless another thread is at it.
-    fn flush(&self) {
+    pub(super) fn flush(&self) {
         let Some(ice) = self.ice.get() else { return };
         TRANSMIT.with_borrow_mut(|buffer| self.flush_through(ice, buffer));
     }
@@ -223,11 +243,17 @@ impl Future for Driver {
         let this = &mut *self;
         loop {
             let now = Instant::now();
+            if std::mem::take(&mut this.peer.driver.lock().flush_wanted) {
+                this.peer.flush();
+            }
             let deadline = {
                 let core = this.peer.core.lock();
                 let mut driver = this.peer.driver.lock();
                 if driver.ended {
                     return Poll::Ready(());
+                }
+                if driver.flush_wanted {
+                    continue;
                 }
                 let deadline = core.poll_timeout().unwrap_or(now + IDLE);
                 driver.armed = Some(deadline);

@@ -35,6 +35,7 @@ use driver::PeerSink;
 pub use events::PeerEvent;
 use handlers::Handlers;
 pub use handlers::{CandidateHandler, ChannelHandler, DescriptionHandler, StateHandler};
+use transport::Urgency;
 
 /// The backends of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -322,7 +323,15 @@ impl Peer {
     }
 
     pub(crate) fn send_message(&self, channel: &Arc<DataChannel>, message: Message) -> Result<()> {
-        self.with_core(|core, now| core.send_message(now, channel, message))
+        let (result, urgency) = self.change_core(|core, now| {
+            let result = core.send_message(now, channel, message);
+            (result, core.urgency())
+        });
+        match urgency {
+            Urgency::Now => self.flush(),
+            Urgency::Soon => self.flush_soon(),
+        }
+        result
     }
 
     pub(crate) fn close_channel(&self, channel: &Arc<DataChannel>) -> bool {

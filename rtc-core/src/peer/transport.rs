@@ -92,7 +92,32 @@ impl TransmitBuffer {
     }
 }
 
+/// When what was queued is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// Now, by the thread that queued it.
+    Now,
+    /// Soon, by the driver: more may follow and share its packets.
+    Soon,
+}
+
+/// So many bytes are worth a system call of their own: about half of what one can carry.
+const WORTH_SENDING: usize = 32 * 1024;
+
 impl PeerCore {
+    /// How urgent it is to send what was queued. While packets are on their way, small messages
+    /// wait for each other a little, as long as it takes the driver to come round: that fills
+    /// packets and batches, which is what a system call costs too much for otherwise.
+    pub(super) fn urgency(&self) -> Urgency {
+        let Some(sctp) = &self.sctp else { return Urgency::Now };
+        let in_flight = sctp.in_flight();
+        let waiting = sctp.queued().saturating_sub(in_flight);
+        match in_flight > 0 && waiting < WORTH_SENDING {
+            true => Urgency::Soon,
+            false => Urgency::Now,
+        }
+    }
+
     // ICE.
 
     pub(crate) fn handle_ice_event(&mut self, now: Instant, event: IceEvent) {

@@ -268,6 +268,11 @@ impl Association {
         self.outbound.queue.queued()
     }
 
+    /// Bytes sent and neither acknowledged nor taken for lost.
+    pub fn in_flight(&self) -> usize {
+        self.outbound.in_flight()
+    }
+
     /// The part of [`Self::queued`] that belongs to the stream.
     pub fn stream_queued(&self, stream: u16) -> usize {
         self.outbound.queue.stream_queued(stream)
