@@ -96,3 +96,26 @@ pub(crate) fn resident_kib() -> usize {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
 }
+
+/// While it lives, this process can open no further file.
+pub(crate) struct NoMoreFiles(libc::rlimit);
+
+impl NoMoreFiles {
+    pub(crate) fn impose() -> Self {
+        let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: both structures outlive their calls.
+        unsafe {
+            libc::getrlimit(libc::RLIMIT_NOFILE, &mut old);
+            let none = libc::rlimit { rlim_cur: 3, ..old };
+            libc::setrlimit(libc::RLIMIT_NOFILE, &none);
+        }
+        Self(old)
+    }
+}
+
+impl Drop for NoMoreFiles {
+    fn drop(&mut self) {
+        // SAFETY: the structure outlives the call.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &self.0) };
+    }
+}

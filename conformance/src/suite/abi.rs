@@ -33,6 +33,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a program that never calls rtcCleanup exits cleanly", clean_exit)
             .fixes("B-36")
             .limit(180),
+        Case::new("a program with an open connection exits cleanly", connected_exit)
+            .fixes("B-36")
+            .limit(180),
     ]
 }
 
@@ -410,6 +413,52 @@ fn clean_exit(_: &Lab) {
     let workshop = Workshop::open();
     workshop.run("cc", &source);
     for _ in 0..20 {
+        finish(Command::new(workshop.0.join("program")), &workshop.0);
+    }
+}
+
+/// Two peers in one program, which ends as soon as their channel is open.
+const CONNECTED: &str = r#"
+#include <string.h>
+#include <unistd.h>
+static int a, b;
+static volatile int opened;
+static void on_description(int pc, const char *sdp, const char *type, void *p) {
+    (void)p;
+    rtcSetRemoteDescription(pc == a ? b : a, sdp, type);
+}
+static void on_candidate(int pc, const char *cand, const char *mid, void *p) {
+    (void)p;
+    rtcAddRemoteCandidate(pc == a ? b : a, cand, mid);
+}
+static void on_open(int id, void *p) {
+    (void)id;
+    (void)p;
+    opened = 1;
+}
+int main(void) {
+    rtcConfiguration config;
+    int i, ids[2], dc;
+    memset(&config, 0, sizeof config);
+    config.bindAddress = "127.0.0.1";
+    ids[0] = a = rtcCreatePeerConnection(&config);
+    ids[1] = b = rtcCreatePeerConnection(&config);
+    for (i = 0; i < 2; i++) {
+        rtcSetLocalDescriptionCallback(ids[i], on_description);
+        rtcSetLocalCandidateCallback(ids[i], on_candidate);
+    }
+    dc = rtcCreateDataChannel(a, "x");
+    rtcSetOpenCallback(dc, on_open);
+    for (i = 0; i < 3000 && !opened; i++) usleep(10000);
+    for (i = 0; i < 50; i++) rtcSendMessage(dc, "on the way out", -1);
+    return opened ? 0 : 1;
+}
+"#;
+
+fn connected_exit(_: &Lab) {
+    let workshop = Workshop::open();
+    workshop.run("cc", &format!("{PROLOGUE}{CONNECTED}"));
+    for _ in 0..15 {
         finish(Command::new(workshop.0.join("program")), &workshop.0);
     }
 }

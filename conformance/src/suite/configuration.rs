@@ -6,6 +6,9 @@ use crate::lab::Lab;
 use crate::outcome::Rows;
 use crate::peer::{Pair, Peer, c};
 use crate::sdp;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -27,6 +30,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("maxMessageSize is announced", message_size),
         Case::new("a maxMessageSize below zero is the default", negative_message_size)
             .fixes("B-20"),
+        Case::new("an implicit offer that fails is told or survived", implicit_failure),
+        Case::new("a STUN server's answer becomes a candidate", stun_server),
+        Case::new("servers that do not answer keep nobody from connecting", dead_servers),
         Case::new("switches for ICE-TCP and media do not disturb data", switches),
     ]
 }
@@ -277,6 +283,57 @@ fn switches(lab: &Lab) {
         let pair = Pair::configured(lab.lib, &config);
         let (near, far) = pair.open("x");
         near.send_text(c"hello");
+        far.wait_messages(1);
+    }
+}
+
+fn implicit_failure(lab: &Lab) {
+    let config = Config { bind: Some(c("192.0.2.77")), ..Config::default() };
+    let peer = Peer::with(lab.lib, &config);
+    let id = lab.lib.create_dc(peer.id, Some(c"x"));
+    assert!(id > 0 || id == FAILURE, "{}", code_name(id));
+}
+
+/// Answers every STUN Binding request (RFC 8489) as if it had come from 192.0.2.1:4444.
+fn answer_stun(socket: &UdpSocket, stop: &AtomicBool) {
+    let mut buffer = [0; 1500];
+    while !stop.load(Ordering::SeqCst) {
+        let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
+        if length < 20 || buffer[..2] != [0, 1] {
+            continue;
+        }
+        let mut answer = vec![1, 1, 0, 12];
+        answer.extend_from_slice(&buffer[4..20]);
+        // XOR-MAPPED-ADDRESS: family IPv4, port and address masked by the magic cookie.
+        answer.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
+        answer.extend_from_slice(&(4444u16 ^ 0x2112).to_be_bytes());
+        answer.extend_from_slice(&(0xc000_0201u32 ^ 0x2112_a442).to_be_bytes());
+        let _ = socket.send_to(&answer, from);
+    }
+}
+
+fn stun_server(lab: &Lab) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+    let port = socket.local_addr().expect("an address").port();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| answer_stun(&socket, &stop));
+        let peer = Peer::with(lab.lib, &server(Some(&format!("stun:127.0.0.1:{port}"))));
+        let _channel = peer.channel("x");
+        peer.wait_gathered();
+        stop.store(true, Ordering::SeqCst);
+        let candidates = peer.candidates();
+        let reflexive = |text: &str| text.contains(" 192.0.2.1 4444 typ srflx raddr ");
+        assert!(candidates.iter().any(|(text, _)| reflexive(text)), "{candidates:?}");
+    });
+}
+
+fn dead_servers(lab: &Lab) {
+    for url in ["stun:127.0.0.1:9", "stun:nowhere.invalid:3478", "turn:u:p@127.0.0.1:9"] {
+        let pair = Pair::configured(lab.lib, &server(Some(url)));
+        let (near, far) = pair.open("x");
+        near.send_text(c"without");
         far.wait_messages(1);
     }
 }

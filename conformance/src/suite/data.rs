@@ -42,6 +42,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("the limit before connecting is 65536", limits),
         Case::new("the open callback may send", send_from_open),
         Case::new("the message callback may send", echo_from_callback),
+        Case::new("many threads may send on one channel", many_senders),
+        Case::new("no message comes before open", open_first),
     ]
 }
 
@@ -513,4 +515,60 @@ fn echo_from_callback(lab: &Lab) {
     let messages = connected.near.wait_messages(3);
     assert!(messages[2].bytes() == pattern(100_000));
     eventually("an empty buffer", || connected.far.by_id(ById::BUFFERED_AMOUNT) == 0);
+}
+
+fn many_senders(lab: &Lab) {
+    let connected = Connected::new(lab.lib);
+    let near = &connected.near;
+    std::thread::scope(|scope| {
+        for sender in 0..4u8 {
+            scope.spawn(move || {
+                for n in 0..200u8 {
+                    let mut data = vec![sender; 3000];
+                    data[0] = n;
+                    near.send_binary(&data);
+                }
+            });
+        }
+    });
+    let mut next = [0u8; 4];
+    for message in connected.far.wait_messages(800) {
+        let bytes = message.bytes();
+        let sender = bytes[1];
+        assert!(bytes[1..].iter().all(|byte| *byte == sender), "mixed messages");
+        let expected = &mut next[usize::from(sender)];
+        assert_eq!(bytes[0], *expected, "sender {sender} out of order");
+        *expected += 1;
+    }
+}
+
+fn open_first(lab: &Lab) {
+    let pair = Pair::new(lab.lib);
+    for peer in [&pair.a, &pair.b] {
+        peer.inbox.hook(|inbox, recorded| {
+            if recorded.event == Event::Open {
+                inbox.lib.send_text(recorded.owner, c"at once");
+            }
+        });
+    }
+    let near: Vec<_> = (0..30).map(|n| pair.a.channel(&n.to_string())).collect();
+    for channel in &near {
+        channel.wait_messages(1);
+    }
+    for n in 0..near.len() {
+        pair.b.incoming(n).wait_messages(1);
+    }
+    for (peer, incoming) in [(&pair.a, false), (&pair.b, true)] {
+        let all = peer.inbox.all();
+        let place = |id, event: &dyn Fn(&Event) -> bool| {
+            all.iter().position(|r| r.owner == id && event(&r.event))
+        };
+        for owner in all.iter().filter(|r| r.event == Event::Open).map(|r| r.owner) {
+            let open = place(owner, &|event| *event == Event::Open);
+            let message = place(owner, &|event| matches!(event, Event::Message(_)));
+            assert!(open < message, "a message before open on id {owner}");
+            let announced = place(peer.id, &|event| *event == Event::DataChannel(owner));
+            assert!(!incoming || announced < open, "open before the channel {owner}");
+        }
+    }
 }

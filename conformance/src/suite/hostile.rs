@@ -32,6 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("huge arguments are refused or accepted, never fatal", huge_arguments).limit(120),
         Case::new("huge server and proxy addresses are never fatal", huge_addresses)
             .fixes("huge addresses"),
+        Case::new("running out of descriptors is a failure and passes", no_descriptors),
         Case::new("sizes at the edges of int are harmless", edge_sizes),
         Case::new("thousands of peer connections come and go", many_peers).limit(180),
     ]
@@ -344,4 +345,17 @@ fn many_peers(lab: &Lab) {
         }
     }
     works(lib);
+}
+
+fn no_descriptors(lab: &Lab) {
+    lab.lib.preload();
+    works(lab.lib);
+    {
+        let _limit = crate::sys::NoMoreFiles::impose();
+        let peer = Peer::manual(lab.lib);
+        let _channel = peer.channel("x");
+        let code = peer.set_local("offer");
+        Rows::new().codes("without descriptors", code, &[FAILURE, OK]);
+    }
+    works(lab.lib);
 }

@@ -43,6 +43,9 @@ pub(super) fn cases() -> Vec<Case> {
         "RSA certificates work" => rsa,
         "a small MTU works" => small_mtu,
         "the smaller message limit counts" => limits,
+        "both sides know the highest stream" => highest_stream,
+        "a stream beyond the other side's ends closed" => beyond_streams,
+        "rtcCleanupNow tells the other side" => cleanup_tells,
         "an unread channel holds its sender back and loses nothing" => back_pressure,
     ]
 }
@@ -335,4 +338,51 @@ fn back_pressure(a: Lib, b: Lib) {
         });
         assert_eq!(buffer[..4], n.to_be_bytes());
     }
+}
+
+fn highest_stream(a: Lib, b: Lib) {
+    let connected = Connected::over(pair(a, b));
+    let highest = |peer: &Peer| peer.lib.by_id(ById::MAX_STREAM, peer.id);
+    assert_eq!(highest(&connected.a), highest(&connected.b));
+    assert!((1023..=65_534).contains(&highest(&connected.a)));
+}
+
+fn beyond_streams(a: Lib, b: Lib) {
+    let pair = pair(a, b);
+    let init = Init { negotiated: true, stream: Some(60_000), ..Init::default() };
+    let id = a.create_dc_ex(pair.a.id, Some(c"beyond"), Some(&init));
+    if id == INVALID {
+        crate::outcome::skip("the offering library takes no such stream");
+    }
+    let beyond = Channel::attach(a, id, &pair.a.inbox);
+    beyond.listen(Slot::CHANNEL);
+    let connected = Connected::over(pair);
+    let highest = a.by_id(ById::MAX_STREAM, connected.a.id);
+    beyond.wait_until("a decision", |channel| channel.is_open() || channel.is_closed());
+    assert_eq!(beyond.is_open(), highest >= 60_000, "the highest stream is {highest}");
+    greet(&connected.near, &connected.far);
+}
+
+/// Only for two libraries: in one, both sides would be destroyed.
+fn cleanup_tells(a: Lib, b: Lib) {
+    if std::ptr::eq(a, b) {
+        crate::outcome::skip("RTC_PEER_LIB names no second library");
+    }
+    let (cleaner, ending) = match (a.table.rtcCleanupNow, b.table.rtcCleanupNow) {
+        (Some(_), _) => (a, true),
+        (None, Some(_)) => (b, false),
+        (None, None) => crate::outcome::skip("rtcCleanupNow is in neither library"),
+    };
+    let connected = Connected::over(pair(a, b));
+    let (gone, gone_peer, left, left_peer) = if ending {
+        (&connected.near, &connected.a, &connected.far, &connected.b)
+    } else {
+        (&connected.far, &connected.b, &connected.near, &connected.a)
+    };
+    gone.disown();
+    gone_peer.disown();
+    cleaner.cleanup_now(10_000);
+    left.wait_closed();
+    left_peer.wait_state(State::Closed);
+    assert!(!left_peer.states().contains(&State::Failed), "{:?}", left_peer.states());
 }

@@ -6,6 +6,7 @@ use crate::inbox::{Event, Message};
 use crate::lab::Lab;
 use crate::outcome::Rows;
 use crate::peer::{Channel, Connected, Pair, eventually};
+use std::sync::{Arc, Mutex};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -30,6 +31,7 @@ pub(super) fn cases() -> Vec<Case> {
             .fixes("B-5")
             .limit(120),
         Case::new("the queue is read from many threads", many_readers),
+        Case::new("the queue is drained inside the available callback", drained_inside),
     ]
 }
 
@@ -302,4 +304,25 @@ fn many_readers(lab: &Lab) {
     });
     all.sort_unstable();
     assert!(all.iter().copied().eq(0..800), "{} messages", all.len());
+}
+
+fn drained_inside(lab: &Lab) {
+    let connected = quiet_pair(lab.lib);
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let store = taken.clone();
+    connected.b.inbox.hook(move |inbox, recorded| {
+        if recorded.event != Event::Available {
+            return;
+        }
+        let mut buffer = [0; 8];
+        let mut store = store.lock().expect("the list");
+        while inbox.lib.receive(recorded.owner, Some(&mut buffer), 8) == Received(OK, 4) {
+            store.push(u32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]));
+        }
+    });
+    for n in 0..2000u32 {
+        connected.near.send_binary(&n.to_be_bytes());
+    }
+    eventually("everything to be taken", || taken.lock().expect("the list").len() == 2000);
+    assert!(taken.lock().expect("the list").iter().copied().eq(0..2000));
 }
