@@ -14,6 +14,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use openssl::x509::{X509, X509NameBuilder};
+use proptest::prelude::*;
 use rtc_core::backend::dtls::{Certificate, CertificateKind, DtlsBackend, DtlsRole};
 use rtc_tls_rustls::BACKEND;
 
@@ -183,5 +184,41 @@ fn generated_certificates_are_what_the_reference_implementation_makes() {
         let serial =
             |der: &[u8]| X509::from_der(der).unwrap().serial_number().to_bn().unwrap().to_vec();
         assert_ne!(serial(certificate.der()), serial(common::certificate(kind).der()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_text_never_panics(
+        which in 0usize..4,
+        form in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0u8..128), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        static PEMS: OnceLock<Vec<(String, Vec<String>)>> = OnceLock::new();
+        let pems = PEMS.get_or_init(|| {
+            let pem = |(_, key): &(&str, PKey<Private>)| {
+                let keys = forms(key).into_iter().map(|(_, pem, _)| pem).collect();
+                (text(x509(key).to_pem().unwrap()), keys)
+            };
+            keys().iter().map(pem).collect()
+        });
+        let (certificate, keys) = &pems[which];
+        let damaged = |pem: &str| {
+            let mut bytes = pem.as_bytes().to_vec();
+            for (index, value) in &changes {
+                let index = index.index(bytes.len());
+                bytes[index] = *value;
+            }
+            bytes.truncate(cut.index(bytes.len() * 2).max(1));
+            text(bytes)
+        };
+        let key = &keys[form.index(keys.len())];
+        let passphrase = Some(PASSPHRASE);
+        // Both may succeed: changes can hit what does not count.
+        let _ = BACKEND.load_certificate(&damaged(certificate), key, passphrase);
+        let _ = BACKEND.load_certificate(certificate, &damaged(key), passphrase);
     }
 }
