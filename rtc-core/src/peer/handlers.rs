@@ -112,6 +112,12 @@ impl Peer {
         }
     }
 
+    pub(super) fn clear_handlers(&self) {
+        let handlers = std::mem::take(&mut *self.handlers.lock());
+        // What handlers captured is dropped without the lock: it may be anything.
+        drop(handlers);
+    }
+
     /// Runs the handler of an event.
     pub(super) fn deliver(self: &Arc<Self>, event: PeerEvent) {
         let Some(_pass) = self.gate.enter(slot_of(&event)) else { return };
@@ -132,6 +138,10 @@ impl Peer {
             PeerEvent::Connection(state) => {
                 let handler = self.handlers.lock().connection.clone();
                 call(self, handler, state);
+                if state == ConnectionState::Closed {
+                    // Nothing follows; handlers often hold what holds this connection.
+                    self.clear_handlers();
+                }
             }
             PeerEvent::Ice(state) => {
                 let handler = self.handlers.lock().ice.clone();

@@ -359,8 +359,7 @@ impl Peer {
         for channel in channels {
             channel.wait_idle();
         }
-        let handlers = std::mem::take(&mut *self.handlers.lock());
-        drop(handlers);
+        self.clear_handlers();
     }
 
     /// Ends the connection at once, without flushing.
