@@ -39,7 +39,7 @@ impl IceBackend for AgentBackend {
             bind_address: true,
             port_range: true,
             proxy: false,
-            restart: false,
+            restart: true,
             batch_send: true,
         }
     }

@@ -98,6 +98,10 @@ impl Relay {
         self.state == State::Asking
     }
 
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
     /// The relayed address, once.
     pub(crate) fn take_allocated(&mut self) -> Option<SocketAddr> {
         let State::Granted(relayed) = self.state else { return None };

@@ -21,7 +21,7 @@ impl Agent {
         }
     }
 
-    fn next_consent_check(&mut self, now: Instant) -> Instant {
+    pub(super) fn next_consent_check(&mut self, now: Instant) -> Instant {
         now + Duration::from_millis(self.rng.random_range(INTERVAL_MS))
     }
 

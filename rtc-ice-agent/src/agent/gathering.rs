@@ -38,6 +38,10 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
+    pub(super) fn begun(now: Instant) -> Self {
+        Self { deadline: Some(now + GATHERING_TIMEOUT), ..Self::default() }
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.done
     }
@@ -69,7 +73,7 @@ impl Agent {
         if self.state != IceState::New {
             return;
         }
-        self.gathering.deadline = Some(now + GATHERING_TIMEOUT);
+        self.gathering = Gathering::begun(now);
         self.sockets = sockets.to_vec();
         if !self.relay_only {
             for host in hosts.iter().take(MAX_HOSTS) {
@@ -80,7 +84,7 @@ impl Agent {
                     self.add_base(*socket);
                 }
             }
-            self.announce_hosts();
+            self.announce_all();
             self.pair_all();
         }
         self.set_state(IceState::Checking);
@@ -150,11 +154,12 @@ impl Agent {
         Some(index)
     }
 
-    fn announce_hosts(&mut self) {
-        let mut hosts: Vec<_> =
+    /// Reports all local candidates, the best first.
+    pub(super) fn announce_all(&mut self) {
+        let mut all: Vec<_> =
             self.local_candidates.iter().map(|local| local.candidate.clone()).collect();
-        hosts.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
-        self.events.extend(hosts.into_iter().map(AgentEvent::Candidate));
+        all.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
+        self.events.extend(all.into_iter().map(AgentEvent::Candidate));
     }
 
     pub(super) fn advance_gathering(&mut self, now: Instant) {

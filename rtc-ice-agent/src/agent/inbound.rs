@@ -70,7 +70,9 @@ impl Agent {
             proved(pair) && address == Some(remote)
         };
         let selected = self.selected.and_then(|index| self.pairs.get(index));
-        selected.is_some_and(is_there) || self.pairs.iter().any(is_there)
+        self.is_previous(remote)
+            || selected.is_some_and(is_there)
+            || self.pairs.iter().any(is_there)
     }
 
     fn handle_request(
@@ -82,7 +84,9 @@ impl Agent {
     ) -> bool {
         // Whoever cannot prove to know our password gets no answer at all, so that nobody can be
         // flooded through us.
-        let Some(base) = self.authenticate(local, source, request) else { return false };
+        let Some(base) = self.authenticate(local, source, request) else {
+            return self.answer_previous(local, source, request);
+        };
         let id = request.transaction_id();
         let unknown = request.unknown_attributes();
         if !unknown.is_empty() {
@@ -183,7 +187,8 @@ impl Agent {
     fn handle_answer(&mut self, now: Instant, source: SocketAddr, answer: &Binding<'_>) -> bool {
         let id = answer.transaction_id();
         let Some(index) = self.pairs.iter().position(|pair| pair.awaits(id)) else {
-            return self.handle_server_answer(now, source, answer);
+            return self.renew_previous(now, source, answer)
+                || self.handle_server_answer(now, source, answer);
         };
         let Some(remote) = &self.remote else { return false };
         if !answer.verify(&remote.key) {

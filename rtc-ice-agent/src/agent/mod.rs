@@ -22,11 +22,13 @@ mod nomination;
 mod pair;
 mod relaying;
 mod remote;
+mod restart;
 mod timing;
 
 use candidates::{Base, LocalCandidate, RemoteCandidate};
 use gathering::Gathering;
 use pair::Pair;
+use restart::Previous;
 use timing::{PACING, Pacer};
 
 use crate::credentials;
@@ -124,6 +126,8 @@ pub struct Agent {
     local: IceParameters,
     local_key: Key,
     remote: Option<Remote>,
+    /// The path from before a restart.
+    previous: Option<Previous>,
     /// What the sockets are bound to.
     sockets: Vec<SocketAddr>,
     relays: Vec<Relay>,
@@ -164,6 +168,7 @@ impl Agent {
             local_key: Key::new(&local.pwd),
             local,
             remote: None,
+            previous: None,
             sockets: Vec::new(),
             relays: Vec::new(),
             relay_queue: Vec::new(),
@@ -201,7 +206,7 @@ impl Agent {
     }
 
     /// Sets the peer's credentials and starts checks. Equal ones have no effect; different ones
-    /// are [`rtc_core::ErrorKind::InvalidArgument`].
+    /// are [`rtc_core::ErrorKind::InvalidArgument`] without a [`Self::restart`] of our own.
     pub fn set_remote_parameters(&mut self, now: Instant, remote: &IceParameters) -> Result<()> {
         credentials::validate(remote)?;
         if let Some(known) = &self.remote {
@@ -209,7 +214,7 @@ impl Agent {
             return if same {
                 Ok(())
             } else {
-                Err(Error::invalid("set remote ICE credentials: the peer's cannot change"))
+                Err(Error::invalid("set remote ICE credentials: they change without a restart"))
             };
         }
         if remote.lite {
@@ -223,17 +228,28 @@ impl Agent {
 
     /// The pair in use.
     pub fn selected_pair(&self) -> Option<SelectedPair> {
+        self.current_pair().or_else(|| self.previous_pair())
+    }
+
+    /// The pair in use, if the present checks have found it.
+    fn current_pair(&self) -> Option<SelectedPair> {
         let pair = self.pairs.get(self.selected?)?;
-        let base = self.bases.get(pair.base)?;
         let remote = self.remote_candidates.get(pair.remote)?;
         let local = self.local_candidate_of(pair)?;
-        Some(SelectedPair {
-            base: base.address,
-            address: remote.address,
-            relay: base.relay.and_then(|i| self.relays.get(i)).map(|r| (r.local, r.server)),
-            local,
-            remote: remote.candidate.clone(),
-        })
+        self.describe(pair.base, remote.address, local, remote.candidate.clone())
+    }
+
+    fn describe(
+        &self,
+        base: usize,
+        address: SocketAddr,
+        local: Candidate,
+        remote: Candidate,
+    ) -> Option<SelectedPair> {
+        let base = self.bases.get(base)?;
+        let relay = base.relay.and_then(|index| self.relays.get(index));
+        let relay = relay.map(|relay| (relay.local, relay.server));
+        Some(SelectedPair { base: base.address, address, relay, local, remote })
     }
 
     /// Passes time.
@@ -268,6 +284,7 @@ impl Agent {
         self.advance_gathering(now);
         self.advance_checks(now);
         self.advance_consent(now);
+        self.advance_previous(now);
         self.advance_nomination(now);
         self.advance_selection(now);
         self.advance_patience(now);
@@ -287,6 +304,7 @@ impl Agent {
     }
 
     fn fail(&mut self, now: Instant) {
+        self.previous = None;
         self.release_relays(now);
         self.pairs.iter_mut().for_each(|pair| pair.stop(pair::PairState::Failed));
         self.selected = None;

@@ -138,7 +138,7 @@ impl Consent {
         self.outstanding = [None; CONSENT_CHECKS];
     }
 
-    fn awaits(&self, id: TransactionId) -> bool {
+    pub(crate) fn awaits(&self, id: TransactionId) -> bool {
         self.outstanding.contains(&Some(id))
     }
 }

@@ -26,10 +26,10 @@ impl Agent {
     ) {
         let server = candidates::canonical(server);
         let socket = self.sockets.iter().find(|socket| socket.is_ipv4() == server.is_ipv4());
-        let known = |relay: &Relay| relay.server == server;
+        let lasting = self.relays.iter().filter(|relay| !relay.is_ended());
         if self.gathering.is_done()
-            || self.relays.len() >= MAX_RELAYS
-            || self.relays.iter().any(known)
+            || lasting.clone().count() >= MAX_RELAYS
+            || lasting.clone().any(|relay| relay.server == server)
             || !candidates::is_checkable(server)
         {
             return;
@@ -74,6 +74,12 @@ impl Agent {
             && self.relays.iter().any(|relay| relay.server == candidates::canonical(address))
     }
 
+    /// Whether checks can be sent from a base.
+    pub(super) fn is_live(&self, base: &Base) -> bool {
+        let relay = base.relay.and_then(|index| self.relays.get(index));
+        relay.is_none_or(|relay| !relay.is_ended())
+    }
+
     /// The relay that a base lives on.
     pub(super) fn relay_of(&self, base: usize) -> Option<usize> {
         self.bases.get(base)?.relay
@@ -88,7 +94,8 @@ impl Agent {
         datagram: &[u8],
     ) -> Option<Received> {
         let from = |relay: &Relay| relay.server == server && relay.local.port() == local.port();
-        let index = self.relays.iter().position(from)?;
+        // After a restart, an ended relay may have a successor on the same server.
+        let index = self.relays.iter().rposition(from)?;
         match self.relays.get_mut(index)?.receive(now, datagram) {
             FromServer::Ignored => None,
             FromServer::Handled => {

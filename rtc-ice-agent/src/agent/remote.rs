@@ -99,7 +99,7 @@ impl Agent {
         if let Some(index) = self.pairs.iter().position(known) {
             return Some(index);
         }
-        let local_address = self.bases.get(base)?.address;
+        let local_address = self.bases.get(base).filter(|base| self.is_live(base))?.address;
         let remote_address = self.remote_candidates.get(remote)?.address;
         if local_address.is_ipv4() != remote_address.is_ipv4() {
             return None;

@@ -23,7 +23,6 @@ use crate::agent::{Agent, AgentConfig};
 pub(crate) struct Transport {
     shared: Arc<Shared>,
     config: IceConfig,
-    parameters: IceParameters,
 }
 
 impl Transport {
@@ -31,7 +30,6 @@ impl Transport {
         let seed = rand::random();
         let agent =
             Agent::new(AgentConfig { role: config.role, relay_only: config.relay_only, seed });
-        let parameters = agent.local_parameters().clone();
         let core =
             Core { agent, sockets: Vec::new(), lookups: Lookups::default(), gathered: false };
         let shared = Arc::new(Shared {
@@ -42,12 +40,12 @@ impl Transport {
             blocked: Mutex::new(None),
             waker: Mutex::new(None),
         });
-        Self { shared, config, parameters }
+        Self { shared, config }
     }
 
     fn bind(&self) -> Result<Vec<Socket>> {
         if self.config.udp_mux {
-            return mux::join(&self.config, &self.shared.host, &self.parameters.ufrag);
+            return mux::join(&self.config, &self.shared.host, &self.local_parameters().ufrag);
         }
         let bound = sockets::bind(self.config.bind_address.as_deref(), self.config.port_range)?;
         let register = |socket: std::net::UdpSocket| {
@@ -89,7 +87,7 @@ impl Transport {
 
 impl IceTransport for Transport {
     fn local_parameters(&self) -> IceParameters {
-        self.parameters.clone()
+        self.shared.core.lock().agent.local_parameters().clone()
     }
 
     fn set_remote_parameters(&self, remote: &IceParameters) -> Result<()> {
@@ -166,7 +164,14 @@ impl IceTransport for Transport {
     }
 
     fn restart(&self) -> Result<IceParameters> {
-        Err(Error::new(ErrorKind::Unsupported, "restart ICE: the agent cannot"))
+        if self.config.udp_mux {
+            // Its port is told by the credentials it began with.
+            return Err(Error::new(ErrorKind::Unsupported, "restart ICE on a shared port"));
+        }
+        let parameters = self.shared.core.lock().agent.restart(Instant::now())?;
+        self.shared.resolve_servers(&self.config.servers);
+        self.shared.wake();
+        Ok(parameters)
     }
 
     fn close(&self) {

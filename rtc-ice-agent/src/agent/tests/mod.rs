@@ -11,6 +11,7 @@ use super::*;
 mod hostile;
 mod net;
 mod relayed;
+mod restarted;
 
 use net::{A, B, NatKind, Net, Node};
 

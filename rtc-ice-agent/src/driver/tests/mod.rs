@@ -537,3 +537,36 @@ fn a_network_without_batches_gets_single_datagrams_and_errors_lose_at_most_one()
     let arrived = long.get(10_000..).expect("more than one call");
     assert_eq!(answerer.receive(arrived.len()).concat(), arrived);
 }
+
+#[test]
+fn a_restart_finds_the_path_again_and_loses_no_data_meanwhile() {
+    let (offerer, answerer) = connect("127.0.0.1");
+    let mut restarted = Vec::new();
+    for (from, to) in [(&offerer, &answerer), (&answerer, &offerer)] {
+        let old = from.transport.local_parameters();
+        let new = from.transport.restart().expect("it has begun");
+        assert_ne!(new, old);
+        assert_eq!(from.transport.local_parameters(), new);
+        let mut candidates = Vec::new();
+        from.wait(|event| match event {
+            IceEvent::Candidate(candidate) => {
+                candidates.push(candidate.clone());
+                None
+            }
+            IceEvent::GatheringDone => Some(()),
+            _ => None,
+        });
+        assert_eq!(candidates.len(), 1);
+        restarted.push((new, candidates));
+        assert_eq!(from.transport.send(transmit(b"\x80 data", 1200)), 1);
+        assert_eq!(to.receive(6), [b"\x80 data"]);
+    }
+    let [(of_offerer, offered), (of_answerer, answered)] = &restarted[..] else { unreachable!() };
+    answerer.add_remote(of_offerer, offered);
+    offerer.add_remote(of_answerer, answered);
+    for peer in [&offerer, &answerer] {
+        peer.wait_for(IceEvent::State(IceState::Completed));
+    }
+    assert_eq!(offerer.transport.send(transmit(b"\x80 more", 1200)), 1);
+    assert_eq!(answerer.receive(6), [b"\x80 more"]);
+}
