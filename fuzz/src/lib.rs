@@ -1,5 +1,7 @@
 //! What the stateful targets share: a script made of the input, and a link that follows it.
 
+pub mod stun;
+
 use std::collections::VecDeque;
 
 /// The input as a sequence of choices. Past its end every choice is zero.

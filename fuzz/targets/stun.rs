@@ -5,17 +5,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, Mac};
 use libfuzzer_sys::fuzz_target;
+use librtc_fuzz::stun::{attribute, message, xor_address};
 use librtc_fuzz::{Script, damage};
 use rtc_core::backend::{IceParameters, IceRole};
 use rtc_core::candidate::Candidate;
 use rtc_ice_agent::{Agent, AgentConfig};
-use sha1::Sha1;
 
-const HEADER: usize = 20;
-/// Bytes of a MESSAGE-INTEGRITY attribute with its header.
-const INTEGRITY: usize = 24;
 /// Steps of a script; further ones are left out.
 const STEPS: usize = 400;
 /// More datagrams than one step has reason for.
@@ -156,7 +152,7 @@ impl World {
             attributes.extend(script.bytes());
         }
         let kind = if how & 32 == 0 { 0x0001 } else { script.word() & 0x3fff };
-        let datagram = message(kind, [how; 12], &attributes, &ours.pwd);
+        let datagram = message(kind, [how; 12], &attributes, ours.pwd.as_bytes());
         self.deliver(from, &datagram);
     }
 
@@ -167,7 +163,7 @@ impl World {
         let mut attributes = Vec::new();
         if how & 1 == 0 {
             let mapped = if how & 2 == 0 { local() } else { address(script.byte()) };
-            attribute(&mut attributes, 0x0020, &xor_mapped(mapped));
+            attribute(&mut attributes, 0x0020, &xor_address(mapped));
         }
         if how & 4 != 0 {
             attribute(&mut attributes, 0x0009, &[0, 0, script.byte(), script.byte()]);
@@ -177,7 +173,7 @@ impl World {
         }
         let kind = if how & 16 == 0 { 0x0101 } else { 0x0111 };
         let from = if how & 32 == 0 { self.last_to } else { address(script.byte()) };
-        let datagram = message(kind, id, &attributes, &self.peer_password);
+        let datagram = message(kind, id, &attributes, self.peer_password.as_bytes());
         self.deliver(from, &datagram);
     }
 
@@ -187,34 +183,4 @@ impl World {
         damage(&mut datagram, script);
         self.deliver(address(script.byte()), &datagram);
     }
-}
-
-fn attribute(attributes: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    attributes.extend(kind.to_be_bytes());
-    attributes.extend((value.len() as u16).to_be_bytes());
-    attributes.extend(value);
-    attributes.resize(attributes.len().next_multiple_of(4), 0);
-}
-
-fn xor_mapped(address: SocketAddr) -> Vec<u8> {
-    let SocketAddr::V4(address) = address else { return vec![0, 2, 0, 0] };
-    let port = (address.port() ^ 0x2112).to_be_bytes();
-    let [a, b, c, d] = address.ip().octets();
-    vec![0, 1, port[0], port[1], a ^ 0x21, b ^ 0x12, c ^ 0xa4, d ^ 0x42]
-}
-
-/// A message whose MESSAGE-INTEGRITY is right.
-fn message(kind: u16, id: [u8; 12], attributes: &[u8], password: &str) -> Vec<u8> {
-    let length = attributes.len() + INTEGRITY;
-    let mut datagram = Vec::with_capacity(HEADER + length);
-    datagram.extend(kind.to_be_bytes());
-    datagram.extend((length as u16).to_be_bytes());
-    datagram.extend([0x21, 0x12, 0xa4, 0x42]);
-    datagram.extend(id);
-    datagram.extend(attributes);
-    let mut hmac = Hmac::<Sha1>::new_from_slice(password.as_bytes()).expect("any length will do");
-    hmac.update(&datagram);
-    let tag = hmac.finalize().into_bytes();
-    attribute(&mut datagram, 0x0008, &tag);
-    datagram
 }
