@@ -13,8 +13,11 @@ use support::{Link, Pair, chunk, chunk_kinds, chunks, packet};
 
 const PORTS: (u16, u16) = (5000, 5000);
 
-/// A connected pair and the verification tags that end 0 and end 1 expect.
-fn connected(config: Config) -> (Pair, [u32; 2], Vec<(usize, Vec<u8>)>) {
+/// Packets and the end that sent each.
+type Sent = Vec<(usize, Vec<u8>)>;
+
+/// A connected pair, the verification tags that end 0 and end 1 expect, and what they sent.
+fn connected(config: Config) -> (Pair, [u32; 2], Sent) {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let tap = seen.clone();
     let mut pair = Pair::new(11, [config.clone(), config], Link::default());

@@ -369,6 +369,9 @@ impl Peer for Rtc {
     }
 }
 
+/// A packet on its way: when it arrives, a running number that keeps the order, to which end.
+type InTransit = (Duration, u64, usize, Vec<u8>);
+
 struct Net<'a> {
     ours: Ours,
     peer: &'a mut dyn Peer,
@@ -376,7 +379,7 @@ struct Net<'a> {
     now: Duration,
     links: [Link; 2],
     rng: Rng,
-    transit: BinaryHeap<Reverse<(Duration, u64, usize, Vec<u8>)>>,
+    transit: BinaryHeap<Reverse<InTransit>>,
     order: u64,
     /// Packets without a checksum that each end sent.
     unchecked: [u32; 2],
