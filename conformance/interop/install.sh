@@ -2,7 +2,7 @@
 # Installs the peers `conformance interop` tests against, by package name: from Debian, PyPI and
 # crates.io. Everything not from Debian goes below target/interop.
 #
-#     install.sh [chromium] [libwebrtc] [aiortc] [pion] [str0m]
+#     install.sh [chromium] [firefox] [libwebrtc] [aiortc] [pion] [str0m]
 #
 # Without arguments: all but str0m, whose build takes minutes.
 set -euo pipefail
@@ -29,6 +29,7 @@ python_package() {
 install_peer() {
 	case $1 in
 	chromium) need chromium chromium ;;
+	firefox) need firefox-esr firefox-esr ;;
 	libwebrtc) python_package webrtc 'wrtc>=0.1.0' ;;
 	aiortc) python_package aiortc 'aiortc>=1.16' ;;
 	pion)
@@ -52,7 +53,7 @@ install_peer() {
 
 need python3 python3
 need ip iproute2
-[ $# -gt 0 ] || set -- chromium libwebrtc aiortc pion
+[ $# -gt 0 ] || set -- chromium firefox libwebrtc aiortc pion
 for peer; do
 	echo "installing $peer" >&2
 	# A shell of its own: with `||` after it, a function would run without `set -e`.

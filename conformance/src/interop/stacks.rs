@@ -7,8 +7,8 @@ use std::process::Command;
 enum Program {
     /// A Python program and the module it needs, in the virtual environment of the installation.
     Python { script: &'static str, module: &'static str },
-    /// A Python program without modules, driving a browser.
-    Browser { script: &'static str },
+    /// A Python program without modules, driving a browser, whose command a variable may name.
+    Browser { script: &'static str, command: &'static str, variable: &'static str },
     /// A program the installation has built, below `target/interop`.
     Built { path: &'static str },
     /// The library named by `RTC_PEER_LIB`.
@@ -36,12 +36,28 @@ const RSA: &[&str] = &["--certificate", "rsa"];
 const CHROMIUM: Stack = Stack {
     name: "chromium",
     about: "headless Chromium",
-    program: Program::Browser { script: "browser/agent.py" },
+    program: Program::Browser {
+        script: "browser/chromium.py",
+        command: "chromium",
+        variable: "CHROMIUM",
+    },
     arguments: &[],
     environment: &[],
     own: &[],
     required: true,
     largest: usize::MAX,
+};
+
+const FIREFOX: Stack = Stack {
+    name: "firefox",
+    about: "headless Firefox",
+    program: Program::Browser {
+        script: "browser/firefox.py",
+        command: "firefox-esr",
+        variable: "FIREFOX",
+    },
+    required: false,
+    ..CHROMIUM
 };
 
 const LIBWEBRTC: Stack = Stack {
@@ -79,6 +95,13 @@ pub(super) const STACKS: &[Stack] = &[
         own: RSA,
         ..CHROMIUM
     },
+    FIREFOX,
+    Stack {
+        name: "firefox+rsa",
+        about: "headless Firefox with an RSA certificate",
+        arguments: RSA,
+        ..FIREFOX
+    },
     LIBWEBRTC,
     Stack {
         name: "libwebrtc+rsa",
@@ -115,6 +138,8 @@ pub(super) const STACKS: &[Stack] = &[
         name: "str0m",
         about: "str0m, sans-IO in Rust",
         program: Program::Built { path: "str0m/debug/str0m-agent" },
+        // It keeps no more than this for sending, all channels together.
+        largest: 128 * 1024,
         ..LIBWEBRTC
     },
     Stack {
@@ -144,8 +169,8 @@ impl Stack {
     /// The command starting the agent, or why it cannot be started.
     pub(super) fn command(&self) -> Result<Command, String> {
         let mut command = match self.program {
-            Program::Browser { script } => {
-                let browser = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".into());
+            Program::Browser { script, command, variable } => {
+                let browser = std::env::var(variable).unwrap_or_else(|_| command.into());
                 runs(Command::new(&browser).arg("--version"), &browser)?;
                 let mut command = Command::new("python3");
                 command.arg(scripts().join(script));
