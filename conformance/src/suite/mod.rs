@@ -101,3 +101,43 @@ pub(crate) fn cases() -> Vec<Case> {
     };
     TOPICS.iter().flat_map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/compatibility.md");
+
+    /// What stands between backticks and begins with a topic.
+    fn named() -> Vec<&'static str> {
+        let quoted = PAGE.split('`').skip(1).step_by(2);
+        let topic = |text: &&str| {
+            text.split_once(": ").is_some_and(|(topic, _)| TOPICS.iter().any(|t| t.0 == topic))
+        };
+        quoted.filter(topic).collect()
+    }
+
+    #[test]
+    fn every_test_the_compatibility_page_names_exists() {
+        let titles: Vec<_> = cases().iter().map(Case::title).collect();
+        let missing: Vec<_> =
+            named().into_iter().filter(|name| !titles.iter().any(|title| title == name)).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn every_pinning_test_is_on_the_compatibility_page() {
+        let named = named();
+        let pinning = cases().into_iter().filter(|case| case.pins.is_some());
+        let missing: Vec<_> =
+            pinning.map(|case| case.title()).filter(|t| !named.contains(&t.as_str())).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn every_defect_has_a_row() {
+        for number in 1..=51 {
+            assert!(PAGE.contains(&format!("\n| B-{number} |")), "B-{number}");
+        }
+    }
+}
