@@ -51,13 +51,13 @@ impl TransmitBuffer {
     /// What Linux takes in one segmented send.
     const MAX_SEGMENTS: usize = 64;
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.end = 0;
         self.lengths.clear();
     }
 
     /// Room for one more datagram of up to `size` bytes.
-    fn room(&mut self, size: usize) -> Option<&mut [u8]> {
+    pub(super) fn room(&mut self, size: usize) -> Option<&mut [u8]> {
         if self.lengths.len() == Self::MAX_SEGMENTS {
             return None;
         }
@@ -65,7 +65,7 @@ impl TransmitBuffer {
     }
 
     /// Keeps what was written into the first `length` bytes of the room.
-    fn push(&mut self, length: usize) {
+    pub(super) fn push(&mut self, length: usize) {
         self.end += length;
         self.lengths.push(length);
     }
@@ -215,9 +215,10 @@ impl PeerCore {
             _ if early_packets.len() < MAX_EARLY => early_packets.push_back(packet.to_vec()),
             _ => {}
         });
+        // Also once connected: a peer that missed our last flight repeats its own to get it again.
+        self.handshake_pending = true;
         if !self.dtls_connected {
             self.dtls_deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
-            self.handshake_pending = true;
         }
         self.handle_dtls_events(now);
         if let Err(error) = result {
