@@ -6,7 +6,7 @@ use crate::ffi::*;
 use crate::inbox::{Event, Inbox};
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Connected, Peer, c};
+use crate::peer::{Connected, Pair, Peer, c};
 use crate::sdp;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ pub(super) fn cases() -> Vec<Case> {
             .limit(180),
         Case::new("random calls from many threads leave the library working", random_calls)
             .limit(180),
+        Case::new("connections that end at random points leave the library working", random_lives)
+            .limit(240),
         Case::new(
             "descriptions cut anywhere are refused or accepted, never fatal",
             cut_descriptions,
@@ -215,6 +217,92 @@ fn step(
             attempt(lib, &calls[random.below(calls.len())], id);
         }
     }
+}
+
+/// The first seed of random tests; `RTC_SEED` asks for another.
+fn seed() -> u64 {
+    std::env::var("RTC_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+fn random_lives(lab: &Lab) {
+    let lib = lab.lib;
+    let end = Instant::now() + Duration::from_secs(15);
+    std::thread::scope(|scope| {
+        for worker in 0..4u64 {
+            scope.spawn(move || {
+                let mut random =
+                    Random((seed() * 4 + worker + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                while Instant::now() < end {
+                    random_life(lib, &mut random);
+                }
+            });
+        }
+    });
+    works(lib);
+}
+
+/// What may happen to a connection, and where.
+fn random_life(lib: Lib, random: &mut Random) {
+    let pair = Pair::new(lib);
+    let ending = random.below(8);
+    let inside = random.below(2) == 0;
+    let kinds: &[fn(&Event) -> bool] = &[
+        |event| matches!(event, Event::LocalDescription { .. }),
+        |event| *event == Event::Gathering(Gathering::Complete),
+        |event| *event == Event::State(State::Connecting),
+        |event| *event == Event::State(State::Connected),
+        |event| *event == Event::Open,
+        |event| matches!(event, Event::Message(_)),
+    ];
+    let kind = kinds[random.below(kinds.len())];
+    let (pc, done) = (pair.a.id, Arc::new(AtomicBool::new(false)));
+    if inside && ending < 4 {
+        let finished = done.clone();
+        let function = [ById::DELETE_PC, ById::CLOSE_PC][ending % 2];
+        if ending % 2 == 0 {
+            pair.a.disown();
+        }
+        pair.a.inbox.hook(move |inbox, recorded| {
+            if kind(&recorded.event) && !finished.swap(true, Ordering::SeqCst) {
+                inbox.lib.by_id(function, pc);
+                if ending % 2 == 0 {
+                    inbox.forbid(pc, true);
+                }
+            }
+        });
+    }
+    let ids: Vec<_> = (0..=random.below(3)).map(|_| lib.create_dc(pc, Some(c"life"))).collect();
+    for id in &ids {
+        // A peer connection deleted meanwhile has no pointer to inherit.
+        lib.set_user_pointer(*id, pair.a.inbox.key);
+        for slot in Slot::CHANNEL {
+            lib.listen(*slot, *id, true);
+        }
+    }
+    pair.b.inbox.hook(|inbox, recorded| {
+        if recorded.event == Event::Open {
+            for _ in 0..20 {
+                inbox.lib.send_binary(recorded.owner, &[7; 3000]);
+            }
+        }
+    });
+    // Waits for the chosen point of its life, or a while, or not at all.
+    let deadline = Instant::now() + Duration::from_millis(random.below(1500) as u64);
+    let reached = || pair.a.inbox.all().iter().any(|recorded| kind(&recorded.event));
+    while Instant::now() < deadline && !reached() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    match ending {
+        4 => assert_eq!(pair.a.delete(), OK),
+        5 => assert_eq!(pair.b.delete(), OK),
+        6 => pair.a.close(),
+        _ => {}
+    }
+    for id in ids {
+        lib.by_id(ById::DELETE, id);
+        pair.a.inbox.forbid(id, false);
+    }
+    lib.by_id(ById::DELETE_PC, if inside && ending < 4 && ending % 2 == 0 { pc } else { -1 });
 }
 
 fn cut_descriptions(lab: &Lab) {
