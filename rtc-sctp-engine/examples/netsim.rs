@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rtc_sctp_engine::{Config, CongestionControl, SendOptions};
-use support::{Link, Loss, Pair};
+use support::{Link, Loss, Pair, share};
 
 /// A path of 100 Mbit/s and 50 ms with a queue of one bandwidth-delay product.
 fn path() -> Link {
@@ -53,6 +53,43 @@ fn goodput(link: Link, config: Config, seconds: u64) -> (f64, f64, u64) {
     (received as f64 * 8e-6 / time, again, m.timeouts)
 }
 
+/// Goodput of two flows that share a bottleneck, the second starting two seconds later.
+fn fairness(kinds: [CongestionControl; 2], link: &Link, seconds: u64) -> [f64; 2] {
+    let mut starts = [Duration::ZERO, Duration::from_secs(2)].into_iter();
+    let pairs = kinds.map(|kind| {
+        let start = starts.next().unwrap_or_default();
+        let seed = 5 + start.as_secs();
+        (Pair::new(seed, [config(kind), config(kind)], link.clone()), start)
+    });
+    let (from, until) = (Duration::from_secs(5), Duration::from_secs(5 + seconds));
+    let bytes = share(pairs.into(), link.clone(), from, until);
+    [bytes[0], bytes[1]].map(|b| b as f64 * 8e-6 / seconds as f64)
+}
+
+fn print_fairness(seconds: u64) {
+    use CongestionControl::{Adaptive, Cubic, Rfc9260};
+    println!("\nTwo flows on one bottleneck without random loss, Mbit/s each\n");
+    println!("| flows | queue 1 BDP | queue 1/4 BDP | queue 4 BDP | queue 17 packets |");
+    println!("|---|---|---|---|---|");
+    let pairs = [
+        [Rfc9260, Rfc9260],
+        [Cubic, Cubic],
+        [Adaptive, Adaptive],
+        [Cubic, Rfc9260],
+        [Adaptive, Rfc9260],
+        [Rfc9260, Adaptive],
+        [Adaptive, Cubic],
+    ];
+    for kinds in pairs {
+        print!("| {kinds:?} |");
+        for queue in [625_000, 156_000, 2_500_000, 20_000] {
+            let [a, b] = fairness(kinds, &Link { queue, ..path() }, seconds);
+            print!(" {a:.1} / {b:.1} |");
+        }
+        println!();
+    }
+}
+
 fn main() {
     let seconds: u64 = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(20);
     let bursts = Link { loss: Loss::Bursts(0.002, 0.2, 0.8), ..path() };
@@ -85,4 +122,5 @@ fn main() {
         }
         println!();
     }
+    print_fairness(6 * seconds);
 }

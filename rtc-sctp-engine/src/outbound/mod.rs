@@ -125,7 +125,7 @@ impl Outbound {
         self.peer_window = window as usize;
         self.peer_forwards = forwards;
         self.interleaving = interleaving;
-        self.queue.interleaving = interleaving;
+        self.queue.set_interleaving(interleaving, window as usize);
         let header = if interleaving { I_DATA_HEADER } else { DATA_HEADER };
         self.segment = self.mtu - COMMON_HEADER - header;
     }

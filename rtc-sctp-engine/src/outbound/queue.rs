@@ -20,6 +20,8 @@ pub(crate) struct OutMessage {
     /// Stream sequence number or message id, given when its first fragment is cut.
     pub(crate) sequence: u32,
     pub(crate) abandoned: bool,
+    /// Whether its size is part of `SendQueue::begun`.
+    begun: bool,
     max_retransmits: u32,
     expires: Nanos,
     /// Bytes cut into fragments.
@@ -86,6 +88,12 @@ pub(crate) struct SendQueue {
     streams: Vec<Option<Box<OutStream>>>,
     /// Streams with something to cut, in the order of their turns.
     turns: VecDeque<u16>,
+    /// Streams left out of the turns until a message begun before is acknowledged.
+    parked: VecDeque<u16>,
+    /// Bytes of messages that the peer may hold parts of, when interleaving.
+    begun: usize,
+    /// What `begun` may reach before no further message is begun.
+    begun_limit: usize,
     with_space: VecDeque<u16>,
     resets_wanted: usize,
     queued: usize,
@@ -94,10 +102,17 @@ pub(crate) struct SendQueue {
     waiting: usize,
     abandoned: u64,
     /// Whether turns change with each fragment (RFC 8260) or with each message.
-    pub(crate) interleaving: bool,
+    interleaving: bool,
 }
 
 impl SendQueue {
+    /// Turns interleaving on. Parts of several messages can fill the peer's receive buffer so that
+    /// none can be completed; hence messages are only begun as far as all of them fit `window`.
+    pub(crate) fn set_interleaving(&mut self, interleaving: bool, window: usize) {
+        self.interleaving = interleaving;
+        self.begun_limit = window / 2;
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.queued
     }
@@ -113,7 +128,7 @@ impl SendQueue {
 
     /// Whether a fragment could be cut.
     pub(crate) fn has_waiting(&self) -> bool {
-        !self.turns.is_empty()
+        !self.turns.is_empty() || !self.parked.is_empty()
     }
 
     /// Bytes that could be cut into fragments.
@@ -164,6 +179,7 @@ impl SendQueue {
             unordered: options.unordered,
             sequence: 0,
             abandoned: false,
+            begun: false,
             max_retransmits: options.max_retransmits.unwrap_or(u32::MAX),
             expires: options.lifetime.map_or(Nanos::MAX, |l| now.saturating_add(nanos(l))),
             cut: 0,
@@ -197,7 +213,7 @@ impl SendQueue {
     /// would have `full` bytes. `None` when nothing waits or it is better put into the next packet.
     #[inline]
     pub(crate) fn cut(&mut self, now: Nanos, room: usize, full: usize) -> Option<Fragment> {
-        let (stream_id, id) = self.front(now)?;
+        let (stream_id, id) = self.front(now, full)?;
         let message = self.messages.get_mut(id as usize)?.as_mut()?;
         let left = message.data.len() - message.cut;
         if left > room && (left <= full || room < MIN_SPLIT) {
@@ -243,7 +259,7 @@ impl SendQueue {
     }
 
     /// The stream and message whose turn it is, past those that expired before they were begun.
-    fn front(&mut self, now: Nanos) -> Option<(u16, u32)> {
+    fn front(&mut self, now: Nanos, full: usize) -> Option<(u16, u32)> {
         loop {
             let stream_id = *self.turns.front()?;
             let stream = self.streams.get_mut(usize::from(stream_id))?.as_deref_mut()?;
@@ -252,9 +268,23 @@ impl SendQueue {
                 self.turns.pop_front();
                 continue;
             };
-            let message = self.messages.get(id as usize)?.as_ref()?;
-            if message.cut > 0 || now < message.expires {
+            let message = self.messages.get_mut(id as usize)?.as_mut()?;
+            if message.cut > 0 {
                 return Some((stream_id, id));
+            }
+            if now < message.expires {
+                let size = message.data.len();
+                if !self.interleaving || size <= full || message.begun {
+                    return Some((stream_id, id));
+                }
+                if self.begun == 0 || self.begun + size <= self.begun_limit {
+                    message.begun = true;
+                    self.begun += size;
+                    return Some((stream_id, id));
+                }
+                self.turns.pop_front();
+                self.parked.push_back(stream_id);
+                continue;
             }
             stream.messages.pop_front();
             self.abandon(id);
@@ -270,8 +300,22 @@ impl SendQueue {
             return;
         }
         message.unacked -= length;
-        let stream = message.stream;
+        let (stream, done) = (message.stream, message.unacked == 0);
+        if done {
+            self.end_begun(id);
+        }
         self.give_back(stream, length);
+    }
+
+    /// The peer holds the message whole, or none of it: others may begin.
+    fn end_begun(&mut self, id: u32) {
+        let Some(message) = self.messages.get_mut(id as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        if std::mem::take(&mut message.begun) {
+            self.begun -= message.data.len();
+            self.turns.append(&mut self.parked);
+        }
     }
 
     /// Forgets a fragment whose TSN is behind the cumulative acknowledgement.
@@ -307,6 +351,11 @@ impl SendQueue {
             return false;
         }
         message.abandoned = true;
+        let size = message.data.len();
+        if std::mem::take(&mut message.begun) {
+            self.begun -= size;
+            self.turns.append(&mut self.parked);
+        }
         let (stream_id, unacked) = (message.stream, std::mem::take(&mut message.unacked));
         let (begun, uncut) = (message.cut > 0, message.data.len() - message.cut);
         message.data = Bytes::new();
@@ -407,6 +456,7 @@ impl SendQueue {
         let fresh = Self {
             abandoned: self.abandoned + self.count as u64,
             interleaving: self.interleaving,
+            begun_limit: self.begun_limit,
             ..Self::default()
         };
         *self = fresh;

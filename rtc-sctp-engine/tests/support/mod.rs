@@ -260,13 +260,18 @@ impl Pair {
         }
     }
 
+    /// When the next thing happens.
+    pub fn next_at(&self) -> Option<Duration> {
+        let timers = self.ends.iter().filter_map(Association::poll_timeout);
+        let timer = timers.map(|at| at.saturating_duration_since(self.start)).min();
+        let arrival = self.transit.peek().map(|Reverse(p)| p.at);
+        timer.into_iter().chain(arrival).min().map(|at| at.max(self.now))
+    }
+
     /// Lets the next thing happen, at most until `limit`. False when nothing is left to happen.
     pub fn step(&mut self, limit: Duration) -> bool {
         self.flush();
-        let timer = self.ends.iter().filter_map(Association::poll_timeout).min();
-        let timer = timer.map(|at| at.saturating_duration_since(self.start));
-        let arrival = self.transit.peek().map(|Reverse(p)| p.at);
-        let Some(next) = timer.into_iter().chain(arrival).min() else { return false };
+        let Some(next) = self.next_at() else { return false };
         if next > limit {
             self.now = limit;
             return false;
@@ -314,5 +319,47 @@ impl Pair {
 
     pub fn take_events(&mut self, end: usize) -> Vec<Event> {
         self.events[end].drain(..).collect()
+    }
+}
+
+/// Bytes received by each of several bulk transfers from end 0 to end 1 that share a bottleneck.
+/// Each starts at its time; what is received before `from` does not count.
+pub fn share(
+    mut pairs: Vec<(Pair, Duration)>,
+    mut bottleneck: Link,
+    from: Duration,
+    until: Duration,
+) -> Vec<usize> {
+    let mut received = vec![0; pairs.len()];
+    let data = bytes::Bytes::from(vec![7; 65536]);
+    for (pair, at) in &mut pairs {
+        pair.links[1] = Link { bandwidth: 0, loss: Loss::Random(0.0), ..bottleneck.clone() };
+        pair.now = *at;
+        let now = pair.instant();
+        pair.ends[0].connect(now);
+        pair.ends[1].connect(now);
+    }
+    loop {
+        let next = pairs.iter().enumerate().map(|(number, (pair, start))| {
+            // Before its first packet a pair has nothing to wait for but its start.
+            (if pair.packets == [0; 2] { *start } else { pair.next_at().unwrap_or(until) }, number)
+        });
+        let Some((at, number)) = next.min() else { return received };
+        if at >= until {
+            return received;
+        }
+        let (pair, _) = &mut pairs[number];
+        std::mem::swap(&mut pair.links[0], &mut bottleneck);
+        pair.step(at);
+        let now = pair.instant();
+        let options = rtc_sctp_engine::SendOptions::default();
+        while pair.ends[0].send(now, 0, 53, options, data.clone()).is_ok() {}
+        while let Some(message) = pair.ends[1].read(0) {
+            if at >= from {
+                received[number] += message.data.len();
+            }
+        }
+        pair.flush();
+        std::mem::swap(&mut pair.links[0], &mut bottleneck);
     }
 }
