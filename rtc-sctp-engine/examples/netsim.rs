@@ -61,14 +61,16 @@ fn fairness(kinds: [CongestionControl; 2], link: &Link, seconds: u64) -> [f64; 2
         let seed = 5 + start.as_secs();
         (Pair::new(seed, [config(kind), config(kind)], link.clone()), start)
     });
-    let (from, until) = (Duration::from_secs(5), Duration::from_secs(5 + seconds));
+    let (from, until) = (Duration::from_secs(30), Duration::from_secs(30 + seconds));
     let bytes = share(pairs.into(), link.clone(), from, until);
     [bytes[0], bytes[1]].map(|b| b as f64 * 8e-6 / seconds as f64)
 }
 
 fn print_fairness(seconds: u64) {
     use CongestionControl::{Adaptive, Cubic, Rfc9260};
-    println!("\nTwo flows on one bottleneck without random loss, Mbit/s each\n");
+    println!(
+        "\nTwo flows on one bottleneck without random loss, the second two seconds later;\nMbit/s each over {seconds} s, after half a minute\n"
+    );
     println!("| flows | queue 1 BDP | queue 1/4 BDP | queue 4 BDP | queue 17 packets |");
     println!("|---|---|---|---|---|");
     let pairs = [

@@ -1,9 +1,12 @@
 //! CUBIC (RFC 9438), and the adaptive controller, which differs from it in its reaction to loss.
 //!
 //! On a drop-tail bottleneck loss comes with a full queue, so the round-trip time is well above its
-//! minimum; random loss comes at any delay. The adaptive controller cuts the window by as much as
-//! drains the queue that the delay shows, at most by what CUBIC cuts, and not at all when there is
-//! no queue. A path that loses more than the ceiling of [`LossRate`] gets CUBIC's full cut.
+//! minimum; random loss comes at any delay. The adaptive controller cuts the window by more than
+//! what drains the queue that the delay shows, at most to half like Reno, and not at all when there
+//! is no queue. A path that loses more than the ceiling of [`LossRate`] gets CUBIC's full cut.
+//!
+//! While there is a queue, the bottleneck is full and shared: the adaptive controller then grows
+//! like Reno. CUBIC's faster growth is kept for paths with room left.
 
 use super::hystart::Rounds;
 use super::loss_rate::LossRate;
@@ -16,8 +19,16 @@ const BETA: f64 = 0.7;
 const C: f64 = 0.4;
 /// Packets per round trip that keep the Reno-friendly region as fast as Reno (RFC 9438 §4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
+/// Least multiplicative decrease of the adaptive controller, that of Reno.
+const ADAPTIVE_BETA: f64 = 0.5;
+/// How much more is cut than what drains the queue. A flow that only drains a short queue would
+/// take the share of others who halve their windows; random loss finds hardly any queue, so the
+/// exponent costs nothing there.
+const DRAIN_EXPONENT: i32 = 3;
 /// A cut by less than this is not made: the delay shows no queue.
-const NO_QUEUE: f64 = 0.95;
+const NO_QUEUE: f64 = 0.98;
+/// Share of the smallest in the recent round-trip time below which the bottleneck counts as full.
+const FULL: f64 = 0.9;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Cubic {
@@ -84,6 +95,12 @@ impl Cubic {
 
     fn avoid_congestion(&mut self, sample: &AckSample) {
         let cwnd = self.packets();
+        let acked = sample.acked as f64 / self.segment as f64;
+        if self.adaptive && self.queue_free_share(sample.min_rtt) < FULL {
+            self.epoch = 0;
+            self.grow(acked / cwnd);
+            return;
+        }
         if self.epoch == 0 {
             self.epoch = sample.now;
             self.w_reno = cwnd;
@@ -93,7 +110,6 @@ impl Cubic {
         let elapsed = (sample.now - self.epoch + sample.srtt) as f64 / 1e9;
         let w_cubic = C * (elapsed - self.k).powi(3) + self.w_max;
         let target = w_cubic.clamp(cwnd, 1.5 * cwnd);
-        let acked = sample.acked as f64 / self.segment as f64;
         let alpha = if self.w_reno >= self.w_max { 1.0 } else { ALPHA };
         self.w_reno += alpha * acked / cwnd;
         let grown = if self.w_reno > w_cubic {
@@ -101,7 +117,12 @@ impl Cubic {
         } else {
             cwnd + (target - cwnd) * acked / cwnd
         };
-        self.remainder += (grown - cwnd) * self.segment as f64;
+        self.grow(grown - cwnd);
+    }
+
+    /// Adds packets to the window, in fractions.
+    fn grow(&mut self, packets: f64) {
+        self.remainder += packets * self.segment as f64;
         let whole = self.remainder.max(0.0).floor();
         self.remainder -= whole;
         self.windows.cwnd += whole as usize;
@@ -123,16 +144,19 @@ impl Cubic {
         true
     }
 
-    /// What to multiply the window by, between `BETA` and 1.
+    /// The smallest round-trip time as a share of the recent one: 1 without a queue, one half with
+    /// a queue as long as the path.
+    fn queue_free_share(&self, min_rtt: Nanos) -> f64 {
+        self.rounds.recent_minimum().map_or(1.0, |recent| min_rtt as f64 / recent as f64)
+    }
+
+    /// What to multiply the window by, between `ADAPTIVE_BETA` and 1.
     fn adaptive_factor(&mut self, sample: &LossSample) -> f64 {
         if self.loss_rate.exceeds_ceiling(self.segment) {
             self.loss_rate.reset();
             return BETA;
         }
-        match self.rounds.recent_minimum() {
-            Some(recent) => (sample.min_rtt as f64 / recent as f64).max(BETA),
-            None => BETA,
-        }
+        self.queue_free_share(sample.min_rtt).powi(DRAIN_EXPONENT).max(ADAPTIVE_BETA)
     }
 
     /// RFC 9438 §4.7: releases bandwidth faster when the maximum falls.

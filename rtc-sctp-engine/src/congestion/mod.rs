@@ -29,6 +29,7 @@ pub(crate) struct AckSample {
     /// Round-trip time of the newest chunk, when it was sent only once.
     pub(crate) rtt: Option<Nanos>,
     pub(crate) srtt: Nanos,
+    pub(crate) min_rtt: Nanos,
 }
 
 /// What a loss says to the controller.

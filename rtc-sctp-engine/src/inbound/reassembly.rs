@@ -116,8 +116,8 @@ impl Reassembly {
     fn start_run(&mut self, tsn: Tsn, key: Key, data: &Data<'_>) {
         // Messages of a transfer tend to be of one size: room for the whole saves the copies of
         // growing. Bounded, because a peer decides how many runs there are.
-        let room = if data.beginning && self.runs.len() < FEW_RUNS {
-            self.last_message_size
+        let room = if self.runs.len() < FEW_RUNS {
+            self.last_message_size.max(data.payload.len())
         } else {
             data.payload.len()
         };

@@ -166,6 +166,7 @@ impl Outbound {
             window_limited: progress.highest < self.limited_below,
             rtt,
             srtt: self.rtt.srtt(),
+            min_rtt: self.rtt.min(),
         };
         self.controller.on_ack(&sample);
     }
