@@ -1,8 +1,7 @@
 //! Two peers in one process: they connect, greet each other and measure their throughput.
 //! `cargo run --release -p librtc --example offer_answer`
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed, mpsc};
 use std::time::{Duration, Instant};
 
 use librtc::{PeerConnection, Result};
@@ -27,7 +26,7 @@ fn main() -> Result<()> {
         channel.on_open(|channel| channel.send("hello from bob").unwrap());
         let count = count.clone();
         channel.on_message(move |_, message| {
-            count.fetch_add(message.data.len() as u64, Ordering::Relaxed);
+            count.fetch_add(message.data.len() as u64, Relaxed);
         });
     });
 
@@ -45,7 +44,6 @@ fn main() -> Result<()> {
             low.recv_timeout(Duration::from_secs(10)).expect("the transport takes more");
         }
     }
-    println!("{} Mbit/s", received.load(Ordering::Relaxed) * 8 / 1_000_000 / 2);
-    alice.close();
+    println!("{} Mbit/s", received.load(Relaxed) * 8 / 1_000_000 / 2);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rtc_core::backend::dtls::CertificateKind;
 use rtc_core::config::SctpSettings;
 use rtc_core::engine::Engine;
 use rtc_core::{Error, Result};
@@ -81,7 +82,10 @@ impl Drop for Share {
 
 /// Starts the threads that connections share, so that the first one need not.
 pub fn preload() -> Result<()> {
-    LIBRARY.lock().engine().map(|_| ())
+    LIBRARY.lock().engine()?;
+    // The first use of a cryptographic library takes it a while to find its feet.
+    let backends = crate::default_backends();
+    backends.dtls.generate_certificate(CertificateKind::Ecdsa).map(|_| ())
 }
 
 /// Sets how many threads run callbacks at first; 0 is one for each processor, and at least two.

@@ -28,6 +28,9 @@ pub(crate) use message::{ppid, to_wire};
 use slots::{AVAILABLE, CLOSED, ERROR, LOW, MESSAGE, OPEN, Slots};
 pub use slots::{ErrorHandler, Handler, MessageHandler};
 
+/// How many messages of a channel are delivered before other channels have their turn.
+const TURN: usize = 256;
+
 /// Which life phase a channel is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -233,7 +236,7 @@ impl DataChannel {
         let set = handler.is_some();
         self.set_signal(OPEN, handler);
         if set {
-            self.deliver_messages();
+            self.deliver_messages(usize::MAX);
         }
     }
 
@@ -272,7 +275,7 @@ impl DataChannel {
         self.slots.lock().message = handler;
         self.gate.wait_idle(MESSAGE);
         if set {
-            self.deliver_messages();
+            self.deliver_messages(usize::MAX);
         }
     }
 
@@ -323,16 +326,18 @@ impl DataChannel {
         }
     }
 
-    fn deliver_messages(self: &Arc<Self>) {
-        loop {
-            let Some(_pass) = self.gate.enter(MESSAGE) else { return };
-            let Some(handler) = self.slots.lock().message.clone() else { return };
+    /// Delivers up to `limit` messages; true when it stopped because of that.
+    fn deliver_messages(self: &Arc<Self>, limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some(_pass) = self.gate.enter(MESSAGE) else { return false };
+            let Some(handler) = self.slots.lock().message.clone() else { return false };
             if !self.state.lock().announced {
-                return;
+                return false;
             }
-            let Some(message) = self.receive() else { return };
+            let Some(message) = self.receive() else { return false };
             handler(self, message);
         }
+        true
     }
 
     /// Waits until no other thread runs a callback of this channel.
@@ -437,8 +442,14 @@ impl Bell for DataChannel {
         if news & news::AVAILABLE != 0 {
             me.signal(AVAILABLE);
         }
-        if news & (news::MESSAGES | news::OPEN) != 0 {
-            me.deliver_messages();
+        if news & (news::MESSAGES | news::OPEN) != 0
+            && me.deliver_messages(TURN)
+            && let Some(peer) = self.peer.upgrade()
+        {
+            // The other channels of the connection have their turn, then the rest follows.
+            self.add_news(news::MESSAGES | (news & (news::LOW | news::ERROR | news::CLOSED)));
+            peer.ring(&me);
+            return;
         }
         if news & news::LOW != 0 {
             me.signal(LOW);

@@ -101,6 +101,8 @@ pub(crate) struct PeerCore {
     pub(super) closing: Closing,
     /// When a closing connection stops waiting for its peer.
     pub(super) linger_deadline: Option<Instant>,
+    /// What was not acknowledged when that was set, in bytes.
+    pub(super) linger_left: usize,
     pub(super) dropped_datagrams: u64,
 
     // Channels.
@@ -153,6 +155,7 @@ impl PeerCore {
             sctp_connected: false,
             closing: Closing::No,
             linger_deadline: None,
+            linger_left: 0,
             dropped_datagrams: 0,
             streams: HashMap::new(),
             unassigned: Vec::new(),
@@ -281,6 +284,7 @@ impl PeerCore {
         }
         if self.sctp_connected {
             self.closing = Closing::Flushing;
+            self.linger(now);
             self.progress_closing(now);
         } else if let Some(sctp) = &mut self.sctp {
             sctp.abort(now, "closed while connecting");

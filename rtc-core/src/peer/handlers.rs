@@ -97,6 +97,11 @@ impl Peer {
         }
     }
 
+    /// Has the data lane tell the application what is new of a channel.
+    pub(crate) fn ring(&self, channel: &Arc<DataChannel>) {
+        self.data.ring(channel.clone());
+    }
+
     /// Hands a channel of the peer's to the application, or keeps it until somebody listens.
     pub(crate) fn announce_channel(self: &Arc<Self>, channel: &Arc<DataChannel>) {
         let Some(_pass) = self.gate.enter(DATA_CHANNEL) else { return };

@@ -353,9 +353,9 @@ impl Peer {
     /// Closes the connection, waits for callbacks that run on other threads, and lets none of the
     /// connection's own begin afterwards. What is queued still goes out in the background.
     pub fn delete(&self) {
+        let channels = self.core.lock().channels();
         self.close();
         self.gate.close();
-        let channels = self.core.lock().channels();
         for channel in channels {
             channel.wait_idle();
         }

@@ -29,8 +29,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many datagrams are kept before DTLS starts, and packets before the peer is authenticated.
 const MAX_EARLY: usize = 64;
 
-/// How long a closing connection waits for its peer.
-pub(super) const LINGER: Duration = Duration::from_secs(10);
+/// How long a closing connection waits for its peer to acknowledge something.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// Datagrams to send, back to back, with the length of each.
 pub(crate) struct TransmitBuffer {
@@ -157,6 +157,9 @@ impl PeerCore {
             IceState::Connected | IceState::Completed => {
                 self.ice_connected = true;
                 self.start_dtls(now);
+                if !self.dtls_connected && !self.is_closed() {
+                    self.dtls_deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
+                }
             }
             IceState::Failed => self.fail(now, "ICE found no path to the peer, or lost it"),
             IceState::New | IceState::Disconnected | IceState::Closed => {}
@@ -217,9 +220,6 @@ impl PeerCore {
         });
         // Also once connected: a peer that missed our last flight repeats its own to get it again.
         self.handshake_pending = true;
-        if !self.dtls_connected {
-            self.dtls_deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
-        }
         self.handle_dtls_events(now);
         if let Err(error) = result {
             self.handshake_pending = true;
@@ -374,8 +374,17 @@ impl PeerCore {
         if let Some(sctp) = &mut self.sctp {
             sctp.shutdown(now);
             self.closing = Closing::ShuttingDown;
-            self.linger_deadline = Some(now + LINGER);
         }
+    }
+
+    /// Begins, or goes on, to wait for the peer while closing; false when nothing was acknowledged
+    /// since the last time.
+    pub(super) fn linger(&mut self, now: Instant) -> bool {
+        let queued: usize = self.channels().iter().map(|channel| channel.buffered_amount()).sum();
+        let left = queued + self.sctp.as_ref().map_or(0, |sctp| sctp.queued());
+        let before = std::mem::replace(&mut self.linger_left, left);
+        self.linger_deadline = Some(now + LINGER);
+        left < before
     }
 
     // Timers and datagrams out.
@@ -396,8 +405,8 @@ impl PeerCore {
         if self.dtls_deadline.is_some_and(|deadline| deadline <= now) {
             return self.fail(now, "DTLS: the handshake took too long");
         }
-        if self.linger_deadline.is_some_and(|deadline| deadline <= now) {
-            log::info!("the peer did not confirm the end of the association");
+        if self.linger_deadline.is_some_and(|deadline| deadline <= now) && !self.linger(now) {
+            log::info!("the peer did not let the association end");
             return self.disconnect(now);
         }
         if let Some(dtls) = &mut self.dtls
