@@ -462,7 +462,10 @@ impl Bell for DataChannel {
         }
         if news & news::CLOSED != 0 {
             me.signal(CLOSED);
+            let missed = self.slots.lock().closed.missed;
             self.clear_handlers();
+            // The peer may have closed the channel before the application could set its callback.
+            self.slots.lock().closed.missed = missed;
         }
     }
 
