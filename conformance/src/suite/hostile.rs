@@ -241,35 +241,45 @@ fn random_lives(lab: &Lab) {
     works(lib);
 }
 
-/// What may happen to a connection, and where.
+/// How a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    DeletedInside,
+    ClosedInside,
+    DeletedHere,
+    DeletedThere,
+    ClosedHere,
+    Dropped,
+}
+
+const ENDINGS: [Ending; 6] = [
+    Ending::DeletedInside,
+    Ending::ClosedInside,
+    Ending::DeletedHere,
+    Ending::DeletedThere,
+    Ending::ClosedHere,
+    Ending::Dropped,
+];
+
+/// Points of a connection's life.
+const POINTS: [fn(&Event) -> bool; 6] = [
+    |event| matches!(event, Event::LocalDescription { .. }),
+    |event| *event == Event::Gathering(Gathering::Complete),
+    |event| *event == Event::State(State::Connecting),
+    |event| *event == Event::State(State::Connected),
+    |event| *event == Event::Open,
+    |event| matches!(event, Event::Message(_)),
+];
+
+/// Lets a connection live until a random point and end in a random way.
 fn random_life(lib: Lib, random: &mut Random) {
     let pair = Pair::new(lib);
-    let ending = random.below(8);
-    let inside = random.below(2) == 0;
-    let kinds: &[fn(&Event) -> bool] = &[
-        |event| matches!(event, Event::LocalDescription { .. }),
-        |event| *event == Event::Gathering(Gathering::Complete),
-        |event| *event == Event::State(State::Connecting),
-        |event| *event == Event::State(State::Connected),
-        |event| *event == Event::Open,
-        |event| matches!(event, Event::Message(_)),
-    ];
-    let kind = kinds[random.below(kinds.len())];
-    let (pc, done) = (pair.a.id, Arc::new(AtomicBool::new(false)));
-    if inside && ending < 4 {
-        let finished = done.clone();
-        let function = [ById::DELETE_PC, ById::CLOSE_PC][ending % 2];
-        if ending % 2 == 0 {
-            pair.a.disown();
-        }
-        pair.a.inbox.hook(move |inbox, recorded| {
-            if kind(&recorded.event) && !finished.swap(true, Ordering::SeqCst) {
-                inbox.lib.by_id(function, pc);
-                if ending % 2 == 0 {
-                    inbox.forbid(pc, true);
-                }
-            }
-        });
+    let (ending, point) = (ENDINGS[random.below(6)], POINTS[random.below(6)]);
+    let pc = pair.a.id;
+    match ending {
+        Ending::DeletedInside => end_inside(&pair, point, ById::DELETE_PC),
+        Ending::ClosedInside => end_inside(&pair, point, ById::CLOSE_PC),
+        _ => {}
     }
     let ids: Vec<_> = (0..=random.below(3)).map(|_| lib.create_dc(pc, Some(c"life"))).collect();
     for id in &ids {
@@ -286,23 +296,43 @@ fn random_life(lib: Lib, random: &mut Random) {
             }
         }
     });
-    // Waits for the chosen point of its life, or a while, or not at all.
+    // Waits for the chosen point, or a while, or not at all.
     let deadline = Instant::now() + Duration::from_millis(random.below(1500) as u64);
-    let reached = || pair.a.inbox.all().iter().any(|recorded| kind(&recorded.event));
+    let reached = || pair.a.inbox.all().iter().any(|recorded| point(&recorded.event));
     while Instant::now() < deadline && !reached() {
         std::thread::sleep(Duration::from_millis(1));
     }
     match ending {
-        4 => assert_eq!(pair.a.delete(), OK),
-        5 => assert_eq!(pair.b.delete(), OK),
-        6 => pair.a.close(),
-        _ => {}
+        Ending::DeletedHere => assert_eq!(pair.a.delete(), OK),
+        Ending::DeletedThere => assert_eq!(pair.b.delete(), OK),
+        Ending::ClosedHere => pair.a.close(),
+        // The point may never have been reached.
+        Ending::DeletedInside => {
+            lib.by_id(ById::DELETE_PC, pc);
+        }
+        Ending::ClosedInside | Ending::Dropped => {}
     }
     for id in ids {
         lib.by_id(ById::DELETE, id);
         pair.a.inbox.forbid(id, false);
     }
-    lib.by_id(ById::DELETE_PC, if inside && ending < 4 && ending % 2 == 0 { pc } else { -1 });
+}
+
+/// Ends the first peer connection inside its first callback of a kind.
+fn end_inside(pair: &Pair, point: fn(&Event) -> bool, function: ById) {
+    let (pc, done) = (pair.a.id, AtomicBool::new(false));
+    let deletes = function.name == ById::DELETE_PC.name;
+    if deletes {
+        pair.a.disown();
+    }
+    pair.a.inbox.hook(move |inbox, recorded| {
+        if point(&recorded.event) && !done.swap(true, Ordering::SeqCst) {
+            let code = inbox.lib.by_id(function, pc);
+            if deletes && code == OK {
+                inbox.forbid(pc, true);
+            }
+        }
+    });
 }
 
 fn cut_descriptions(lab: &Lab) {
