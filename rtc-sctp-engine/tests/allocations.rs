@@ -46,7 +46,7 @@ fn exchange(ends: &mut [Association; 2], now: Instant, packets: &mut u64, lose: 
             while let Some(length) = ends[from].poll_transmit(now, &mut buffer) {
                 idle = false;
                 *packets += 1;
-                if from == 1 || lose == 0 || *packets % lose != 0 {
+                if from == 1 || lose == 0 || !packets.is_multiple_of(lose) {
                     ends[1 - from].handle_packet(now, &buffer[..length]);
                 }
             }

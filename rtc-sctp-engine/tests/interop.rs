@@ -369,7 +369,7 @@ impl Peer for Rtc {
     }
 }
 
-/// A packet on its way: when it arrives, a running number that keeps the order, to which end.
+/// Arrival, order of sending, receiving end and bytes of a packet.
 type InTransit = (Duration, u64, usize, Vec<u8>);
 
 struct Net<'a> {

@@ -145,7 +145,7 @@ impl Association {
             errors: 0,
             pending: Pending::default(),
             tracker: TsnTracker::new(serial::first(0)),
-            reassembly: Reassembly::new(config.max_message_size),
+            reassembly: Reassembly::new(config.max_message_size, 2 * receive_limit),
             inbound: InStreams::default(),
             receive_limit,
             advertised: receive_limit,

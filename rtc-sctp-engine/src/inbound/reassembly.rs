@@ -10,9 +10,6 @@ use super::OVERHEAD;
 use crate::serial::Tsn;
 use crate::wire::Data;
 
-/// Runs are only given room for a whole message in advance while there are fewer than this.
-const FEW_RUNS: usize = 4;
-
 /// Identifies a fragment so that consecutive fragments of a message have consecutive `sequence`.
 /// DATA: (0, 0, TSN). I-DATA: (stream and order, message id, fragment number).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,12 +52,14 @@ pub(crate) struct Reassembly {
     runs: BTreeMap<Key, Run>,
     max_message_size: usize,
     last_message_size: usize,
+    /// Bytes that may be reserved in advance for messages whose fragments have yet to come.
+    reserve: usize,
     used: usize,
 }
 
 impl Reassembly {
-    pub(crate) fn new(max_message_size: usize) -> Self {
-        Self { runs: BTreeMap::new(), max_message_size, last_message_size: 0, used: 0 }
+    pub(crate) fn new(max_message_size: usize, reserve: usize) -> Self {
+        Self { runs: BTreeMap::new(), max_message_size, last_message_size: 0, reserve, used: 0 }
     }
 
     /// Bytes held, overhead included.
@@ -116,7 +115,7 @@ impl Reassembly {
     fn start_run(&mut self, tsn: Tsn, key: Key, data: &Data<'_>) {
         // Messages of a transfer tend to be of one size: room for the whole saves the copies of
         // growing. Bounded, because a peer decides how many runs there are.
-        let room = if self.runs.len() < FEW_RUNS {
+        let room = if self.runs.len() * self.last_message_size < self.reserve {
             self.last_message_size.max(data.payload.len())
         } else {
             data.payload.len()
