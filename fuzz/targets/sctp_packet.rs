@@ -1,7 +1,9 @@
 //! Two SCTP associations over a link that loses, repeats, delays, damages and forges packets.
 //!
 //! Both accept packets without a checksum, so that damaged ones are looked into. Nothing may
-//! panic, and no single step may make an association send without end.
+//! panic, and no single step may make an association send without end. As long as the script has
+//! neither damaged nor forged a packet, what arrives must be what was sent, and in the end a link
+//! without faults must deliver all that is reliable.
 
 #![no_main]
 
@@ -9,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use librtc_fuzz::{Link, Script, damage};
-use rtc_sctp_engine::{Association, Config, SendOptions, ZeroChecksum};
+use rtc_sctp_engine::{Association, Config, Message, SendOptions, State, ZeroChecksum};
 
 const MTU: usize = 1172;
 const STREAMS: u16 = 16;
+/// Rounds within which everything must have arrived over a link without faults.
+const SETTLING: usize = 400;
 /// Steps of a script; further ones are left out.
 const STEPS: usize = 400;
 /// More packets than a window full of data makes.
@@ -27,6 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         pair.step(&mut script);
     }
+    pair.settle();
 });
 
 struct Pair {
@@ -35,6 +40,10 @@ struct Pair {
     /// The verification tags that the sides expect, as seen on the link.
     tags: [[u8; 4]; 2],
     link: Link,
+    /// What was sent towards each side, and how much of it arrived.
+    journals: [Journal; 2],
+    /// No packet was damaged or forged, and nobody ended the association.
+    is_honest: bool,
 }
 
 impl Pair {
@@ -55,7 +64,14 @@ impl Pair {
             Association::new(config(flags & 2 != 0), [1; 32]),
             Association::new(config(flags & 4 != 0), [2; 32]),
         ];
-        let mut pair = Self { now, sides, tags: [[0; 4]; 2], link: Link::default() };
+        let mut pair = Self {
+            now,
+            sides,
+            tags: [[0; 4]; 2],
+            link: Link::default(),
+            journals: Default::default(),
+            is_honest: true,
+        };
         pair.sides[0].connect(now);
         if flags & 8 == 0 {
             pair.sides[1].connect(now);
@@ -128,13 +144,17 @@ impl Pair {
             }
             5 => {
                 if let Some(mut packet) = self.link.receive(side) {
+                    self.is_honest = false;
                     damage(&mut packet, script);
                     without_checksum(&mut packet);
                     self.deliver(side, &packet);
                 }
             }
             6 => self.forge(side, script.bytes()),
-            7 => self.deliver(side, script.bytes()),
+            7 => {
+                self.is_honest = false;
+                self.deliver(side, script.bytes());
+            }
             8 | 9 => self.send(side, script),
             10 => self.read(side),
             11 => {
@@ -153,6 +173,7 @@ impl Pair {
 
     /// Delivers chunks in a packet that the side must take for the peer's.
     fn forge(&mut self, to: usize, chunks: &[u8]) {
+        self.is_honest = false;
         let mut packet = vec![0x13, 0x88, 0x13, 0x88];
         packet.extend(self.tags[to]);
         packet.extend([0; 4]);
@@ -169,14 +190,22 @@ impl Pair {
             max_retransmits: (how & 4 != 0).then_some(u32::from(how >> 6)),
         };
         let length = usize::from(script.word() & 0x3fff);
-        let data = vec![how; length].into();
-        let _ = self.sides[from].send(self.now, stream, u32::from(how), options, data);
+        let journal = &mut self.journals[1 - from];
+        let data = journal.text(length);
+        let side = &mut self.sides[from];
+        if side.send(self.now, stream, u32::from(how), options, data.into()).is_ok() {
+            journal.sent.push(Sent { stream, options, length, has_arrived: false });
+        }
         self.collect();
     }
 
     fn read(&mut self, side: usize) {
         for stream in 0..STREAMS {
-            while self.sides[side].read(stream).is_some() {}
+            while let Some(message) = self.sides[side].read(stream) {
+                if self.is_honest {
+                    self.journals[side].check(&message);
+                }
+            }
         }
         self.collect();
     }
@@ -189,7 +218,29 @@ impl Pair {
         self.collect();
     }
 
+    /// Lets the associations finish over a link without faults.
+    fn settle(&mut self) {
+        for _ in 0..SETTLING {
+            self.exchange();
+            self.read(0);
+            self.read(1);
+            let is_done = self.sides.iter().all(|side| side.queued() == 0);
+            if !self.is_honest || is_done {
+                break;
+            }
+            let next = self.sides.iter().filter_map(Association::poll_timeout).min();
+            self.pass(next.map_or(Duration::ZERO, |at| at.saturating_duration_since(self.now)));
+        }
+        let is_up = |side: &Association| side.state() == State::Established;
+        if self.is_honest && self.sides.iter().all(is_up) {
+            for journal in &self.journals {
+                journal.check_complete();
+            }
+        }
+    }
+
     fn end(&mut self, side: usize, how: u8) {
+        self.is_honest &= !matches!(how, 1 | 2);
         match how {
             1 => self.sides[side].shutdown(self.now),
             2 => self.sides[side].abort(self.now, "scripted"),
@@ -203,5 +254,71 @@ impl Pair {
 fn without_checksum(packet: &mut [u8]) {
     if let Some(checksum) = packet.get_mut(8..12) {
         checksum.fill(0);
+    }
+}
+
+/// The messages sent in one direction.
+#[derive(Default)]
+struct Journal {
+    sent: Vec<Sent>,
+}
+
+struct Sent {
+    stream: u16,
+    options: SendOptions,
+    length: usize,
+    has_arrived: bool,
+}
+
+impl Sent {
+    fn is_reliable(&self) -> bool {
+        self.options.lifetime.is_none() && self.options.max_retransmits.is_none()
+    }
+}
+
+impl Journal {
+    /// The text of the next message: its number, repeated.
+    fn text(&self, length: usize) -> Vec<u8> {
+        let number = (self.sent.len() as u32).to_be_bytes();
+        number.into_iter().cycle().take(length).collect()
+    }
+
+    /// A message arrived: it is whole, it comes once, and if it is ordered, after every reliable
+    /// ordered one that was sent before it on its stream.
+    fn check(&mut self, message: &Message) {
+        let Some(number) = message.data.first_chunk() else { return };
+        let number = u32::from_be_bytes(*number) as usize;
+        let sent = &self.sent[number];
+        assert_eq!((sent.stream, sent.options.unordered), (message.stream, message.unordered));
+        assert!(!sent.has_arrived, "message {number} arrives twice");
+        assert!(message.truncated || message.data.len() == sent.length, "message {number} is cut");
+        assert!(
+            message.data.iter().zip(self.text_of(number)).all(|(a, b)| *a == b),
+            "message {number} is damaged"
+        );
+        if !message.unordered {
+            let is_before = |(index, other): (usize, &Sent)| {
+                let is_ordered = other.stream == message.stream && !other.options.unordered;
+                // Shorter ones have no number, so that their arrival is not seen.
+                let is_seen = other.length >= 4;
+                let is_missing = index < number && other.is_reliable() && !other.has_arrived;
+                let is_late = index > number && other.has_arrived;
+                is_ordered && is_seen && (is_missing || is_late)
+            };
+            let misplaced = self.sent.iter().enumerate().any(is_before);
+            assert!(!misplaced, "message {number} arrives out of order");
+        }
+        self.sent[number].has_arrived = true;
+    }
+
+    fn text_of(&self, number: usize) -> impl Iterator<Item = u8> {
+        (number as u32).to_be_bytes().into_iter().cycle()
+    }
+
+    fn check_complete(&self) {
+        for (number, sent) in self.sent.iter().enumerate() {
+            let is_expected = sent.is_reliable() && sent.length >= 4;
+            assert!(sent.has_arrived || !is_expected, "message {number} does not arrive");
+        }
     }
 }

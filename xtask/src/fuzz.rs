@@ -158,9 +158,34 @@ fn statistic<'a>(report: &'a str, name: &str) -> &'a str {
     report.lines().find_map(|line| line.strip_prefix(name)).map_or("?", str::trim)
 }
 
-/// The last part of a report, which tells what broke and where the input is.
+/// The part of a report that tells what broke, and its end, which tells where the input is.
 fn end_of(report: &str) -> String {
-    const LINES: usize = 80;
+    const CAUSE: usize = 16;
+    const END: usize = 8;
     let lines: Vec<&str> = report.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
+    let is_cause = |line: &&str| line.contains("panicked at") || line.contains("ERROR: ");
+    let start = lines.iter().position(is_cause).unwrap_or(lines.len());
+    let stop = lines.len().min(start + CAUSE);
+    let end = lines.len().saturating_sub(END).max(if start < stop { stop } else { 0 });
+    [&lines[start..stop], &lines[end..]].concat().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of;
+
+    #[test]
+    fn a_report_is_cut_to_its_cause_and_its_end() {
+        let report = |before: usize, after: usize| {
+            let noise = |count: usize| (0..count).map(|n| format!("#{n}\n")).collect::<String>();
+            format!("{}thread panicked at x\nmessage\n{}written to y", noise(before), noise(after))
+        };
+        for (before, after, lines) in [(0, 0, 3), (500, 0, 3), (500, 20, 23), (500, 500, 24)] {
+            let end = end_of(&report(before, after));
+            assert!(end.starts_with("thread panicked at x\nmessage\n"), "{end}");
+            assert!(end.ends_with("written to y"), "{end}");
+            assert_eq!(end.lines().count(), lines, "{before} {after}");
+        }
+        assert_eq!(end_of("a\nb"), "a\nb");
+    }
 }
