@@ -101,10 +101,11 @@ impl PeerCore {
             };
             match sctp.send(now, stream, ppid, options, data.clone()) {
                 Ok(()) => return Ok(()),
-                Err(SendError::BufferFull) => {}
+                Err(SendError::BufferFull) => self.waiting.push_back(stream),
+                // It waits until the earlier use of the stream has been reset.
+                Err(SendError::StreamResetting) => {}
                 Err(error) => return Err(Error::failure("message not sent").caused_by(error)),
             }
-            self.waiting.push_back(stream);
         }
         state.buffered += size;
         state.outgoing.push_back((ppid, data));
@@ -121,6 +122,9 @@ impl PeerCore {
         if let Some(stream) = stream
             && self.streams.get(&stream).is_some_and(|e| Arc::ptr_eq(&e.channel, channel))
         {
+            // What the channel had no room for has no reader any more, but fills the window that
+            // all channels share.
+            self.read_stream(now, stream);
             self.reset_if_flushed(now, stream);
         }
         true
@@ -175,7 +179,7 @@ impl PeerCore {
 
     fn open_channel(&mut self, now: Instant, channel: Arc<DataChannel>, stream: u16) {
         channel.state.lock().stream = Some(stream);
-        self.streams.insert(stream, StreamEntry::new(Arc::clone(&channel)));
+        self.occupy_stream(stream, &channel);
         if channel.negotiated {
             channel.state.lock().confirmed = true;
             channel.mark_open();
@@ -194,6 +198,11 @@ impl PeerCore {
         }
     }
 
+    fn occupy_stream(&mut self, stream: u16, channel: &Arc<DataChannel>) {
+        let held = self.sctp.as_ref().is_some_and(|sctp| sctp.is_resetting(stream));
+        self.streams.insert(stream, StreamEntry::new(Arc::clone(channel), held));
+    }
+
     fn send_control(&mut self, now: Instant, stream: u16, message: &dcep::Message) {
         // Labels and protocols were checked when the channel was made.
         let (Some(sctp), Ok(data)) = (&mut self.sctp, message.encode()) else { return };
@@ -201,10 +210,10 @@ impl PeerCore {
         let data = Bytes::from(data);
         match sctp.send(now, stream, ppid::CONTROL, options, data.clone()) {
             Ok(()) => {}
-            Err(SendError::BufferFull) => {
+            Err(error @ (SendError::BufferFull | SendError::StreamResetting)) => {
                 let Some(entry) = self.streams.get(&stream) else { return };
                 entry.channel.state.lock().outgoing.push_front((ppid::CONTROL, data));
-                if !self.waiting.contains(&stream) {
+                if error == SendError::BufferFull && !self.waiting.contains(&stream) {
                     self.waiting.push_back(stream);
                 }
             }
@@ -296,7 +305,11 @@ impl PeerCore {
         };
         if stream % 2 == ours || stream > self.max_stream() {
             log::warn!("data channel refused: stream {stream} is not the peer's to open");
-            if let Some(sctp) = &mut self.sctp {
+            if let Some(entry) = self.streams.get(&stream) {
+                let channel = Arc::clone(&entry.channel);
+                self.announce_closed(&channel);
+                self.reset_if_flushed(now, stream);
+            } else if let Some(sctp) = &mut self.sctp {
                 sctp.reset_stream(now, stream);
             }
             return;
@@ -314,7 +327,7 @@ impl PeerCore {
             Some(stream),
         );
         channel.state.lock().confirmed = true;
-        self.streams.insert(stream, StreamEntry::new(Arc::clone(&channel)));
+        self.occupy_stream(stream, &channel);
         self.send_control(now, stream, &dcep::Message::Ack);
         channel.add_news(news::INCOMING);
         channel.mark_open();
@@ -346,6 +359,11 @@ impl PeerCore {
             match sctp.send(now, stream, id, options, data) {
                 Ok(()) => {}
                 Err(SendError::BufferFull) => return,
+                Err(SendError::StreamResetting) => {
+                    drop(state);
+                    self.waiting.pop_front();
+                    continue;
+                }
                 Err(error) => log::warn!("message on stream {stream} lost: {error}"),
             }
             state.outgoing.pop_front();
@@ -379,7 +397,7 @@ impl PeerCore {
         let (Some(entry), Some(sctp)) = (self.streams.get_mut(&stream), &mut self.sctp) else {
             return;
         };
-        if entry.resetting || !entry.channel.state.lock().outgoing.is_empty() {
+        if entry.resetting || entry.held || !entry.channel.state.lock().outgoing.is_empty() {
             return;
         }
         entry.resetting = true;
@@ -411,11 +429,20 @@ impl PeerCore {
         self.release_stream(stream);
     }
 
-    pub(super) fn handle_reset_done(&mut self, stream: u16) {
-        if let Some(entry) = self.streams.get_mut(&stream) {
+    pub(super) fn handle_reset_done(&mut self, now: Instant, stream: u16) {
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        if !std::mem::take(&mut entry.held) {
             entry.reset_done = true;
+            return self.release_stream(stream);
         }
-        self.release_stream(stream);
+        let channel = Arc::clone(&entry.channel);
+        if !channel.state.lock().outgoing.is_empty() {
+            self.waiting.push_back(stream);
+            self.refill(now);
+        }
+        if channel.is_closed() {
+            self.reset_if_flushed(now, stream);
+        }
     }
 
     /// A stream can be used again once both directions are reset (RFC 8831 §6.7).

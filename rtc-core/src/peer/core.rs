@@ -33,17 +33,20 @@ pub(super) struct StreamEntry {
     pub(super) reset_done: bool,
     /// The peer has reset its direction.
     pub(super) reset_by_peer: bool,
+    /// An earlier use of the stream is still being reset: nothing can be sent yet.
+    pub(super) held: bool,
     /// Parts of a message that came under a deprecated partial identifier.
     pub(super) partial: Vec<u8>,
 }
 
 impl StreamEntry {
-    pub(super) fn new(channel: Arc<DataChannel>) -> Self {
+    pub(super) fn new(channel: Arc<DataChannel>, held: bool) -> Self {
         Self {
             channel,
             resetting: false,
             reset_done: false,
             reset_by_peer: false,
+            held,
             partial: Vec::new(),
         }
     }

@@ -98,7 +98,7 @@ impl PeerCore {
         if description.sections.is_empty() {
             return Err(Error::failure("there is no data channel or track to negotiate"));
         }
-        if self.signaling == SignalingState::Stable {
+        if matches!(self.signaling, SignalingState::Stable | SignalingState::HaveRemoteOffer) {
             self.stable_local = self.local.take();
         }
         self.emit(PeerEvent::LocalDescription(description.to_sdp(), kind));

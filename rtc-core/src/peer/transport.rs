@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rtc_sctp_engine::{Association, Event};
+use rtc_sctp_engine::{Association, Event, State};
 
 use super::authentication::fingerprint_matches;
 use super::channels::MAX_STREAM;
@@ -342,7 +342,7 @@ impl PeerCore {
                 Event::Connected { .. } => self.handle_sctp_connected(now),
                 Event::StreamReadable(stream) => self.read_stream(now, stream),
                 Event::StreamResetByPeer(stream) => self.handle_reset_by_peer(now, stream),
-                Event::StreamResetDone(stream) => self.handle_reset_done(stream),
+                Event::StreamResetDone(stream) => self.handle_reset_done(now, stream),
                 Event::StreamResetFailed(stream) => {
                     log::warn!("the peer refused to reset stream {stream}");
                 }
@@ -422,7 +422,12 @@ impl PeerCore {
         if let Some(sctp) = &mut self.sctp
             && sctp.poll_timeout().is_some_and(|deadline| deadline <= now)
         {
+            let ending = matches!(sctp.state(), State::ShutdownSent | State::ShutdownAckSent);
             sctp.handle_timeout(now);
+            if ending && sctp.state() == State::Closed {
+                // Both ends had said that they were done; only the confirmation got lost.
+                return self.disconnect(now);
+            }
             self.handle_sctp_events(now);
         }
     }
