@@ -28,6 +28,8 @@ mod driver;
 mod events;
 mod handlers;
 mod negotiation;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use self::core::PeerCore;
