@@ -2,7 +2,7 @@
 # Installs the peers `conformance interop` tests against, by package name: from Debian, PyPI and
 # crates.io. Everything not from Debian goes below target/interop.
 #
-#     install.sh [chromium] [firefox] [libwebrtc] [aiortc] [pion] [str0m]
+#     install.sh [chromium] [firefox] [libwebrtc] [aiortc] [gstreamer] [pion] [str0m]
 #
 # Without arguments: all but str0m, whose build takes minutes.
 set -euo pipefail
@@ -32,6 +32,11 @@ install_peer() {
 	firefox) need firefox-esr firefox-esr ;;
 	libwebrtc) python_package webrtc 'wrtc>=0.1.0' ;;
 	aiortc) python_package aiortc 'aiortc>=1.16' ;;
+	gstreamer)
+		/usr/bin/python3 "$here/gstreamer/agent.py" --probe 2>/dev/null ||
+			install_packages python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-bad \
+				gstreamer1.0-nice
+		;;
 	pion)
 		need go golang-go
 		[ -d /usr/share/gocode/src/github.com/pion/webrtc ] ||
@@ -53,7 +58,7 @@ install_peer() {
 
 need python3 python3
 need ip iproute2
-[ $# -gt 0 ] || set -- chromium firefox libwebrtc aiortc pion
+[ $# -gt 0 ] || set -- chromium firefox libwebrtc aiortc gstreamer pion
 for peer; do
 	echo "installing $peer" >&2
 	# A shell of its own: with `||` after it, a function would run without `set -e`.

@@ -26,7 +26,8 @@ pub(super) struct Agent {
     events: Receiver<Value>,
     /// Events no expectation has taken yet.
     waiting: Vec<Value>,
-    /// Everything told and reported, shortened.
+    begun: Instant,
+    /// Everything told and reported, shortened, with the seconds since the start.
     history: Vec<String>,
     log: PathBuf,
 }
@@ -49,7 +50,16 @@ impl Agent {
         let commands = child.stdin.take();
         let output = child.stdout.take().ok_or("the agent has no output")?;
         let events = read_events(output);
-        Ok(Self { name, child, commands, events, waiting: vec![], history: vec![], log })
+        Ok(Self {
+            name,
+            child,
+            commands,
+            events,
+            waiting: vec![],
+            begun: Instant::now(),
+            history: vec![],
+            log,
+        })
     }
 
     /// Sends a command.
@@ -101,7 +111,8 @@ impl Agent {
         if value["sdp"].is_null() {
             text = text.chars().take(160).collect();
         }
-        self.history.push(format!("{direction} {text}"));
+        let at = self.begun.elapsed().as_secs_f32();
+        self.history.push(format!("{at:6.2} {direction} {text}"));
     }
 
     /// The end of its input asks an agent to end.
@@ -164,5 +175,7 @@ fn read_events(output: ChildStdout) -> Receiver<Value> {
 impl Drop for Agent {
     fn drop(&mut self) {
         self.end();
+        // Beside its log, for those who kept it.
+        let _ = std::fs::write(self.log.with_extension("history"), self.history.join("\n"));
     }
 }

@@ -12,7 +12,7 @@ mod stacks;
 use crate::lab::library_path;
 use crate::sys;
 use agent::Agent;
-use stacks::{STACKS, Stack};
+use stacks::{Limits, STACKS, Stack};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -162,7 +162,9 @@ fn connect(
         Role::Offers => (&mut other, &mut own),
         Role::Answers => (&mut own, &mut other),
     };
-    let result = plan::run(offerer, answerer, stack.largest);
+    // The offering side is the one that closes.
+    let told = stack.limits.told || role == Role::Offers;
+    let result = plan::run(offerer, answerer, Limits { told, ..stack.limits });
     result.map_err(|reason| format!("{reason}\n{}\n{}", own.story(), other.story()))
 }
 

@@ -1,6 +1,7 @@
 //! What two agents are led through, whoever they are.
 
 use super::agent::Agent;
+use super::stacks::Limits;
 use crate::sdp;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -18,21 +19,24 @@ const TEXTS: [&str; 3] = ["Grüße, κόσμε 🌍", "", "x"];
 pub(super) fn run(
     offerer: &mut Agent,
     answerer: &mut Agent,
-    largest: usize,
+    limits: Limits,
 ) -> Result<String, String> {
-    let (limit, begun) = negotiate(offerer, answerer)?;
-    let limit = limit.min(largest);
+    let (announced, begun) = negotiate(offerer, answerer)?;
+    let largest = announced.min(limits.largest);
+    let limits = Limits { largest, ..limits };
     opened(offerer, "first")?;
     opened(answerer, "first")?;
     let connected = begun.elapsed();
-    texts(offerer, answerer)?;
-    texts(answerer, offerer)?;
-    binaries(offerer, answerer, limit)?;
+    texts(offerer, answerer, limits)?;
+    texts(answerer, offerer, limits)?;
+    binaries(offerer, answerer, limits)?;
     second_channel(offerer, answerer)?;
     third_channel(offerer, answerer)?;
     offerer.tell(&json!({ "do": "close" }))?;
-    answerer.expect_on("channel-closed", "first")?;
-    Ok(format!("open after {} ms, messages up to {limit} bytes", connected.as_millis()))
+    if limits.told {
+        answerer.expect_on("channel-closed", "first")?;
+    }
+    Ok(format!("open after {} ms, messages up to {largest} bytes", connected.as_millis()))
 }
 
 /// Exchanges complete descriptions. Returns the largest message both sides take, and the time of
@@ -75,11 +79,12 @@ fn same(what: &str, actual: &Value, expected: &Value) -> Result<(), String> {
     if actual == expected { Ok(()) } else { Err(format!("{what}: {actual}, expected {expected}")) }
 }
 
-fn texts(from: &mut Agent, to: &mut Agent) -> Result<(), String> {
-    for text in TEXTS {
+fn texts(from: &mut Agent, to: &mut Agent, limits: Limits) -> Result<(), String> {
+    let texts = || TEXTS.into_iter().filter(|text| limits.empty || !text.is_empty());
+    for text in texts() {
         from.tell(&json!({ "do": "text", "label": "first", "text": text }))?;
     }
-    for text in TEXTS {
+    for text in texts() {
         let event = to.expect_on("text", "first")?;
         same("text", &event["text"], &json!(text))?;
     }
@@ -87,12 +92,13 @@ fn texts(from: &mut Agent, to: &mut Agent) -> Result<(), String> {
 }
 
 /// Both directions at once: small ones, the volume, and one of the largest size.
-fn binaries(offerer: &mut Agent, answerer: &mut Agent, limit: usize) -> Result<(), String> {
-    let step = STEP.min(limit);
-    let mut sizes = vec![0, 1, 1200, 16 * 1024 + 1];
+fn binaries(offerer: &mut Agent, answerer: &mut Agent, limits: Limits) -> Result<(), String> {
+    let step = STEP.min(limits.largest);
+    let mut sizes = if limits.empty { vec![0] } else { vec![] };
+    sizes.extend([1, 1200, 16 * 1024 + 1]);
     sizes.extend(std::iter::repeat_n(step, VOLUME.div_ceil(step)));
-    if limit > step && limit <= 1 << 20 {
-        sizes.push(limit);
+    if limits.largest > step && limits.largest <= VOLUME {
+        sizes.push(limits.largest);
     }
     for (number, size) in sizes.iter().enumerate() {
         let message = json!({ "do": "binary", "label": "first", "size": size, "number": number });

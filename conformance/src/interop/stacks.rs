@@ -9,6 +9,8 @@ enum Program {
     Python { script: &'static str, module: &'static str },
     /// A Python program without modules, driving a browser, whose command a variable may name.
     Browser { script: &'static str, command: &'static str, variable: &'static str },
+    /// A Python program for the modules of the distribution. It can tell whether all is there.
+    System { script: &'static str },
     /// A program the installation has built, below `target/interop`.
     Built { path: &'static str },
     /// The library named by `RTC_PEER_LIB`.
@@ -27,9 +29,21 @@ pub(super) struct Stack {
     pub(super) own: &'static [&'static str],
     /// Whether continuous integration fails without it.
     pub(super) required: bool,
-    /// The largest message it can take whatever it announces, in bytes.
-    pub(super) largest: usize,
+    pub(super) limits: Limits,
 }
+
+/// What a stack cannot do, whatever it announces.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The largest message it sends and takes, in bytes.
+    pub(super) largest: usize,
+    /// Whether it knows messages without content.
+    pub(super) empty: bool,
+    /// Whether it tells its application that the other side has closed the connection.
+    pub(super) told: bool,
+}
+
+const UNLIMITED: Limits = Limits { largest: usize::MAX, empty: true, told: true };
 
 const RSA: &[&str] = &["--certificate", "rsa"];
 
@@ -45,7 +59,7 @@ const CHROMIUM: Stack = Stack {
     environment: &[],
     own: &[],
     required: true,
-    largest: usize::MAX,
+    limits: UNLIMITED,
 };
 
 const FIREFOX: Stack = Stack {
@@ -127,19 +141,28 @@ pub(super) const STACKS: &[Stack] = &[
         ..AIORTC
     },
     Stack {
+        name: "gstreamer",
+        about: "GStreamer's webrtcbin as in Debian, with an RSA certificate",
+        program: Program::System { script: "gstreamer/agent.py" },
+        // It fails to send empty messages, and takes empty text for binary and the reverse.
+        limits: Limits { empty: false, told: false, ..UNLIMITED },
+        ..LIBWEBRTC
+    },
+    Stack {
         name: "pion",
         about: "Pion 3 as in Debian",
         program: Program::Built { path: "pion-agent" },
         // It reads messages into a buffer of 65535 bytes.
-        largest: 65_535,
+        limits: Limits { largest: 65_535, ..UNLIMITED },
         ..LIBWEBRTC
     },
     Stack {
         name: "str0m",
         about: "str0m, sans-IO in Rust",
         program: Program::Built { path: "str0m/debug/str0m-agent" },
-        // It keeps no more than this for sending, all channels together.
-        largest: 128 * 1024,
+        // It keeps no more than this for sending, all channels together; an empty message of its
+        // own stops a channel.
+        limits: Limits { largest: 128 * 1024, empty: false, ..UNLIMITED },
         ..LIBWEBRTC
     },
     Stack {
@@ -181,6 +204,14 @@ impl Stack {
                 runs(Command::new(&python).arg("-c").arg(format!("import {module}")), module)?;
                 let mut command = Command::new(python);
                 command.arg(scripts().join(script));
+                command
+            }
+            Program::System { script } => {
+                let script = scripts().join(script);
+                let python = "/usr/bin/python3";
+                runs(Command::new(python).arg(&script).arg("--probe"), self.name)?;
+                let mut command = Command::new(python);
+                command.arg(script);
                 command
             }
             Program::Built { path } => {
