@@ -103,3 +103,23 @@ fn a_shutdown_flushes_what_is_queued() {
         assert!(pair.take_events(end).contains(&Event::Shutdown));
     }
 }
+
+#[test]
+fn signaled_inits_replace_the_handshake() {
+    let mut pair = Pair::with(Config::default());
+    let inits = [pair.ends[0].local_init(), pair.ends[1].local_init()];
+    let now = pair.instant();
+    assert!(!pair.ends[0].connect_with_init(now, b"not an INIT chunk at all"));
+    assert!(!pair.ends[0].connect_with_init(now, &inits[1][..10]));
+    for end in 0..2 {
+        assert!(pair.ends[end].connect_with_init(now, &inits[1 - end]));
+        assert!(!pair.ends[end].connect_with_init(now, &inits[1 - end]), "twice");
+        pair.ends[end].connect(now);
+        let data = payload(end, 5000);
+        assert_eq!(pair.ends[end].send(now, 1, 53, SendOptions::default(), data), Ok(()));
+    }
+    assert!(pair.run_until(Duration::from_secs(1), |p| p.ends.iter().all(|e| e.queued() == 0)));
+    for end in 0..2 {
+        assert_eq!(read_all(&mut pair, end, 1), [payload(1 - end, 5000).to_vec()]);
+    }
+}

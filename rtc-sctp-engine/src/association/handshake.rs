@@ -6,7 +6,8 @@ use crate::cookie::Cookie;
 use crate::inbound::TsnTracker;
 use crate::serial;
 use crate::wire::{
-    Capabilities, Init, InitFields, PacketWriter, cause, kind, unrecognized_parameters,
+    COMMON_HEADER, Capabilities, Chunk, Init, InitFields, Packet, PacketWriter, cause, kind,
+    unrecognized_parameters,
 };
 use crate::{Event, FailureReason, State, ZeroChecksum};
 
@@ -63,6 +64,58 @@ impl Association {
         Some(packet.finish(false))
     }
 
+    /// The INIT chunk to be sent by signaling. A peer that reads it knows RFC 9653 as well, or
+    /// skips what it does not know.
+    pub(super) fn init_for_signaling(&mut self) -> Vec<u8> {
+        let zero_checksum = self.config.zero_checksum != ZeroChecksum::Never;
+        self.accepts_zero_checksum |= zero_checksum;
+        let fields = self.init_fields(self.local_tag, self.local_tsn, zero_checksum);
+        let mut buffer = vec![0; self.mtu];
+        let Some(mut packet) = PacketWriter::new(&mut buffer, self.ports(), 0) else {
+            return Vec::new();
+        };
+        packet.put_init(&fields, None, std::iter::empty());
+        let length = packet.finish(true);
+        buffer.truncate(length);
+        buffer.drain(..COMMON_HEADER);
+        buffer
+    }
+
+    /// Takes what signaling brought for an INIT and an INIT-ACK that both sides have seen.
+    pub(super) fn adopt_signaled_init(&mut self, now: Nanos, chunk: &[u8]) -> bool {
+        if self.state != State::Closed || self.over {
+            return false;
+        }
+        // The chunk is read as the only one of a packet.
+        let mut bytes = vec![0; COMMON_HEADER];
+        bytes.extend_from_slice(chunk);
+        let Some(packet) = Packet::parse(&bytes) else { return false };
+        let parsed = packet.chunks().next().and_then(|raw| match Chunk::parse(&raw) {
+            Some(Chunk::Init(init)) if init.is_valid() => Some(init),
+            _ => None,
+        });
+        let Some(init) = parsed else { return false };
+        self.take_peer(&self.peer_of(now, &init));
+        self.establish(now);
+        true
+    }
+
+    /// What INIT or INIT-ACK says about the peer.
+    fn peer_of(&self, now: Nanos, init: &Init<'_>) -> Cookie {
+        Cookie {
+            created: now,
+            local_tag: self.local_tag,
+            peer_tag: init.initiate_tag,
+            local_tsn: self.local_tsn,
+            peer_tsn: init.initial_tsn,
+            peer_window: init.window,
+            peer_outbound: init.outbound_streams,
+            peer_inbound: init.inbound_streams,
+            peer_capabilities: init.capabilities(),
+            tie_tags: (0, 0),
+        }
+    }
+
     /// Answers an INIT without remembering anything (RFC 9260 §5.1 B, §5.2.1, §5.2.2).
     pub(super) fn receive_init(&mut self, now: Nanos, init: &Init<'_>) -> bool {
         if !init.is_valid() || self.over {
@@ -86,18 +139,8 @@ impl Association {
             ZeroChecksum::Offer => true,
         };
         self.accepts_zero_checksum |= zero_checksum;
-        let cookie = self.jar.seal(&Cookie {
-            created: now,
-            local_tag,
-            peer_tag: init.initiate_tag,
-            local_tsn,
-            peer_tsn: init.initial_tsn,
-            peer_window: init.window,
-            peer_outbound: init.outbound_streams,
-            peer_inbound: init.inbound_streams,
-            peer_capabilities: capabilities,
-            tie_tags,
-        });
+        let peer = self.peer_of(now, init);
+        let cookie = self.jar.seal(&Cookie { local_tag, local_tsn, tie_tags, ..peer });
         let fields = self.init_fields(local_tag, local_tsn, zero_checksum);
         let mut buffer = vec![0; self.mtu];
         let Some(mut packet) = PacketWriter::new(&mut buffer, self.ports(), init.initiate_tag)
@@ -121,18 +164,7 @@ impl Association {
             return false;
         }
         self.cookie = cookie.to_vec();
-        self.take_peer(&Cookie {
-            created: now,
-            local_tag: self.local_tag,
-            peer_tag: init.initiate_tag,
-            local_tsn: self.local_tsn,
-            peer_tsn: init.initial_tsn,
-            peer_window: init.window,
-            peer_outbound: init.outbound_streams,
-            peer_inbound: init.inbound_streams,
-            peer_capabilities: init.capabilities(),
-            tie_tags: (0, 0),
-        });
+        self.take_peer(&self.peer_of(now, init));
         self.state = State::CookieEchoed;
         self.pending.init = false;
         self.pending.cookie_echo = true;

@@ -169,6 +169,21 @@ impl Association {
         }
     }
 
+    /// Our INIT chunk, header included, for an `a=sctp-init` attribute (SNAP,
+    /// draft-hancke-tsvwg-snap). Only useful when the peer's comes back to
+    /// [`Self::connect_with_init`].
+    pub fn local_init(&mut self) -> Vec<u8> {
+        self.init_for_signaling()
+    }
+
+    /// Connects at once, without a handshake, to a peer that got [`Self::local_init`] through
+    /// signaling and whose own INIT chunk is `peer_init`. Returns false, and does nothing, when
+    /// that is no usable INIT chunk or the association has begun otherwise.
+    pub fn connect_with_init(&mut self, now: Instant, peer_init: &[u8]) -> bool {
+        let now = self.clock.read(now);
+        self.adopt_signaled_init(now, peer_init)
+    }
+
     /// Takes one SCTP packet, as decrypted. Bad packets are counted and dropped.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
         let now = self.clock.read(now);

@@ -95,7 +95,8 @@ pub(crate) struct SendQueue {
     /// What `begun` may reach before no further message is begun.
     begun_limit: usize,
     with_space: VecDeque<u16>,
-    resets_wanted: usize,
+    /// Streams whose reset is wanted and not requested yet.
+    resets_wanted: Vec<u16>,
     queued: usize,
     count: usize,
     /// Bytes not cut into fragments yet.
@@ -412,32 +413,29 @@ impl SendQueue {
         let stream = self.stream_or_new(id);
         if stream.reset == ResetStage::None {
             stream.reset = ResetStage::Wanted;
-            self.resets_wanted += 1;
+            self.resets_wanted.push(id);
         }
     }
 
     pub(crate) fn resets_wanted(&self) -> bool {
-        self.resets_wanted > 0
+        !self.resets_wanted.is_empty()
     }
 
     /// Takes up to `limit` streams that want a reset and have nothing left to be acknowledged.
     pub(crate) fn take_drained_resets(&mut self, limit: usize) -> Vec<u16> {
         let mut ready = Vec::new();
-        if self.resets_wanted == 0 {
-            return ready;
-        }
-        for (id, stream) in (0..=u16::MAX).zip(&mut self.streams) {
-            let Some(stream) = stream else { continue };
-            if ready.len() < limit
-                && stream.reset == ResetStage::Wanted
-                && stream.messages.is_empty()
-                && stream.outstanding == 0
-            {
+        let streams = &mut self.streams;
+        self.resets_wanted.retain(|id| {
+            let stream = streams.get_mut(usize::from(*id)).and_then(Option::as_deref_mut);
+            let Some(stream) = stream else { return false };
+            let drained = stream.messages.is_empty() && stream.outstanding == 0;
+            let take = drained && ready.len() < limit;
+            if take {
                 stream.reset = ResetStage::Requested;
-                self.resets_wanted -= 1;
-                ready.push(id);
+                ready.push(*id);
             }
-        }
+            !take
+        });
         ready
     }
 

@@ -256,3 +256,181 @@ fn push_parameter(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     out.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
     out.extend_from_slice(value.get(..length.saturating_sub(4)).unwrap_or_default());
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use crate::wire::{Chunk, Packet, Reconfig, cause, checksum_matches, unrecognized_parameters};
+
+    /// Writes a packet, reads it back and hands its only chunk to `check`.
+    fn round_trip(write: impl FnOnce(&mut PacketWriter<'_>), check: impl FnOnce(Chunk<'_>)) {
+        let mut buffer = [0xAA; 1172];
+        let mut writer = PacketWriter::new(&mut buffer, (5000, 5001), 77).unwrap();
+        write(&mut writer);
+        let length = writer.finish(false);
+        let bytes = &buffer[..length];
+        assert_eq!(length % 4, 0);
+        let packet = Packet::parse(bytes).unwrap();
+        assert_eq!((packet.source_port, packet.destination_port), (5000, 5001));
+        assert_eq!(packet.verification_tag, 77);
+        assert!(checksum_matches(bytes, packet.checksum));
+        let chunks: Vec<_> = packet.chunks().collect();
+        assert_eq!(chunks.len(), 1);
+        check(Chunk::parse(&chunks[0]).unwrap());
+    }
+
+    #[test]
+    fn data_chunks_keep_every_field() {
+        for number in 0..64_u32 {
+            let bit = |n: u32| number >> n & 1 == 1;
+            let (interleaved, beginning) = (bit(0), bit(1));
+            let data = Data {
+                interleaved,
+                tsn: 0xFFFF_FFFE,
+                stream: 513,
+                message: if interleaved { 70_000 } else { 40_000 },
+                fragment: if interleaved && !beginning { 9 } else { 0 },
+                ppid: if interleaved && !beginning { 0 } else { 53 },
+                beginning,
+                ending: bit(2),
+                unordered: bit(3),
+                immediate: bit(4),
+                payload: if bit(5) { b"odd length!" } else { b"even" },
+            };
+            let same = |got: Data<'_>| format!("{got:?}") == format!("{data:?}");
+            round_trip(
+                |w| assert!(w.put_data(&data)),
+                |chunk| assert!(matches!(chunk, Chunk::Data(got) if same(got)), "{chunk:?}"),
+            );
+        }
+    }
+
+    #[test]
+    fn init_and_init_ack_keep_every_field_and_report_unknown_parameters() {
+        let fields = InitFields {
+            initiate_tag: 1,
+            window: 2,
+            outbound_streams: 3,
+            inbound_streams: 4,
+            initial_tsn: 5,
+            capabilities: Capabilities {
+                forward_tsn: true,
+                reconfig: true,
+                interleaving: true,
+                zero_checksum: true,
+            },
+        };
+        let unknown = Parameter { kind: 0xC123, value: &[], whole: &[0xC1, 0x23, 0, 4] };
+        round_trip(
+            |w| assert!(w.put_init(&fields, Some(b"cookie"), std::iter::once(unknown))),
+            |chunk| {
+                let Chunk::InitAck(init) = chunk else { panic!("{chunk:?}") };
+                assert!(init.is_valid());
+                assert_eq!((init.initiate_tag, init.window, init.initial_tsn), (1, 2, 5));
+                assert_eq!((init.outbound_streams, init.inbound_streams), (3, 4));
+                assert_eq!(init.cookie(), Some(&b"cookie"[..]));
+                assert_eq!(init.capabilities(), fields.capabilities);
+                assert_eq!(unrecognized_parameters(&init).count(), 0);
+            },
+        );
+        round_trip(
+            |w| assert!(w.put_init(&fields, None, std::iter::empty())),
+            |chunk| assert!(matches!(chunk, Chunk::Init(init) if init.cookie().is_none())),
+        );
+    }
+
+    #[test]
+    fn a_sack_is_cut_to_what_fits() {
+        let gaps: Vec<(u16, u16)> = (0..1000).map(|n| (3 * n + 2, 3 * n + 3)).collect();
+        let duplicates: Vec<u32> = (0..1000).collect();
+        for (gap_count, duplicate_count) in [(0, 0), (3, 2), (1000, 1000), (100, 1000)] {
+            round_trip(
+                |w| assert!(w.put_sack(8, 9, &gaps[..gap_count], &duplicates[..duplicate_count])),
+                |chunk| {
+                    let Chunk::Sack(sack) = chunk else { panic!("{chunk:?}") };
+                    assert_eq!((sack.cumulative, sack.window), (8, 9));
+                    let room = (1172 - 12 - 16) / 4;
+                    let fit = gap_count.min(room);
+                    assert!(sack.gaps().eq(gaps[..fit].iter().copied()));
+                    assert_eq!(sack.duplicates().count(), duplicate_count.min(room - fit));
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn forward_tsn_and_reconfig_keep_their_lists() {
+        round_trip(
+            |w| assert!(w.put_forward_tsn(7, &[(1, 2), (3, 4)])),
+            |chunk| {
+                let Chunk::ForwardTsn(forward) = chunk else { panic!("{chunk:?}") };
+                let skips: Vec<_> = forward.skips().map(|s| (s.stream, s.message)).collect();
+                assert_eq!((forward.new_cumulative, skips), (7, vec![(1, 2), (3, 4)]));
+            },
+        );
+        round_trip(
+            |w| assert!(w.put_i_forward_tsn(7, &[(1, true, 70_000)])),
+            |chunk| {
+                let Chunk::ForwardTsn(forward) = chunk else { panic!("{chunk:?}") };
+                let skip = forward.skips().next().unwrap();
+                assert_eq!((skip.stream, skip.unordered, skip.message), (1, true, 70_000));
+            },
+        );
+        let request = ReconfigRequest { request: 1, response: 2, last_tsn: 3, streams: &[4, 5, 6] };
+        round_trip(
+            |w| assert!(w.put_reset_request(&request)),
+            |chunk| {
+                let Chunk::Reconfig(value) = chunk else { panic!("{chunk:?}") };
+                let Some(Reconfig::OutgoingReset { request: 1, last_tsn: 3, streams }) =
+                    Reconfig::parse_all(value).next()
+                else {
+                    panic!("{value:?}")
+                };
+                assert!(streams.iter().eq([4, 5, 6]));
+            },
+        );
+        round_trip(
+            |w| assert!(w.put_reconfig_response(9, ResetResult::InProgress)),
+            |chunk| {
+                let Chunk::Reconfig(value) = chunk else { panic!("{chunk:?}") };
+                let answer = Reconfig::parse_all(value).next();
+                let right = matches!(answer, Some(Reconfig::Response { request: 9, result: 6 }));
+                assert!(right, "{answer:?}");
+            },
+        );
+    }
+
+    #[test]
+    fn causes_and_plain_chunks_are_read_back() {
+        round_trip(
+            |w| assert!(w.put_cause(kind::ABORT, 1, cause::USER_INITIATED_ABORT, b"bye")),
+            |chunk| {
+                let right = matches!(chunk, Chunk::Abort { reflected: true, causes }
+                    if causes == b"\0\x0c\0\x07bye");
+                assert!(right, "{chunk:?}");
+            },
+        );
+        round_trip(
+            |w| assert!(w.put(kind::SHUTDOWN, 0, &[&[0, 0, 1, 0]])),
+            |chunk| assert!(matches!(chunk, Chunk::Shutdown { cumulative: 256 })),
+        );
+        round_trip(
+            |w| assert!(w.put(kind::HEARTBEAT, 0, &[b"info"])),
+            |chunk| assert!(matches!(chunk, Chunk::Heartbeat(b"info"))),
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_whole() {
+        let mut buffer = [0; 40];
+        let mut writer = PacketWriter::new(&mut buffer, (1, 2), 3).unwrap();
+        assert!(!writer.put(kind::ERROR, 0, &[&[0; 25]]));
+        assert!(writer.is_empty());
+        assert!(writer.put(kind::ERROR, 0, &[&[0; 24]]));
+        assert_eq!(writer.remaining(), 0);
+        assert!(!writer.put(kind::COOKIE_ACK, 0, &[]));
+        assert_eq!(writer.finish(true), 40);
+        assert!(PacketWriter::new(&mut [0; 11], (1, 2), 3).is_none());
+    }
+}
