@@ -21,6 +21,9 @@ const RESULT: &str = "RTC_CONFORMANCE_RESULT";
 /// Set for tests of the reference library, whose known lapses are not reported everywhere.
 pub(crate) const ORACLE: &str = "RTC_CONFORMANCE_ORACLE";
 
+/// How many times longer a test may take under another program.
+const WRAPPED: u32 = 5;
+
 /// How many lines of a failure are shown.
 const SHOWN: usize = 40;
 
@@ -35,6 +38,8 @@ struct Options {
     jobs: usize,
     /// Caps the time of every test.
     limit: Option<Duration>,
+    /// A program to run every test under, such as valgrind, with its options.
+    wrapper: Vec<String>,
     filters: Vec<String>,
     skips: Vec<String>,
 }
@@ -61,6 +66,9 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
             "--skip" => options.skips.push(value()?),
             "--jobs" | "--test-threads" => {
                 options.jobs = value()?.parse().map_err(|_| "--jobs takes a number".to_owned())?;
+            }
+            "--wrapper" => {
+                options.wrapper = value()?.split_whitespace().map(str::to_owned).collect();
             }
             "--limit" => {
                 let seconds = value()?.parse().map_err(|_| "--limit takes seconds".to_owned())?;
@@ -151,10 +159,10 @@ fn run(options: &Options) -> ExitCode {
     let (alone, together): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| case.alone);
     let (report, dir) = (&tally, directory.as_path());
     work(&together, options.jobs, |index, case| {
-        conclude(report, case, options, attempt(case, options.oracle, dir, index));
+        conclude(report, case, options, attempt(case, options, dir, index));
     });
     work(&alone, 1, |index, case| {
-        conclude(report, case, options, attempt(case, options.oracle, dir, index + together.len()));
+        conclude(report, case, options, attempt(case, options, dir, index + together.len()));
     });
     let _ = fs::remove_dir_all(&directory);
     let tally = tally.into_inner().unwrap_or_else(|poison| poison.into_inner());
@@ -225,13 +233,14 @@ fn conclude(tally: &Mutex<Tally>, case: &Case, options: &Options, result: (Outco
 }
 
 /// Runs one test in a child process.
-fn attempt(case: &Case, oracle: bool, directory: &Path, index: usize) -> (Outcome, Duration) {
+fn attempt(case: &Case, options: &Options, directory: &Path, index: usize) -> (Outcome, Duration) {
     let begun = Instant::now();
+    let patience = if options.wrapper.is_empty() { 1 } else { WRAPPED };
     let result = directory.join(format!("{index}.result"));
     let output = directory.join(format!("{index}.output"));
-    let outcome = spawn(case, oracle, &result, &output)
+    let outcome = spawn(case, options, &result, &output)
         .map_err(|error| format!("cannot start the test: {error}"))
-        .and_then(|child| watch(child, case.limit))
+        .and_then(|child| watch(child, case.limit * patience))
         .and_then(|()| read_result(&result))
         .unwrap_or_else(|reason| Outcome::Failed(format!("{reason}\n{}", tail(&output))));
     (outcome, begun.elapsed())
@@ -239,13 +248,21 @@ fn attempt(case: &Case, oracle: bool, directory: &Path, index: usize) -> (Outcom
 
 fn spawn(
     case: &Case,
-    oracle: bool,
+    options: &Options,
     result: &Path,
     output: &Path,
 ) -> std::io::Result<std::process::Child> {
     let output = File::create(output)?;
-    let mut command = Command::new(std::env::current_exe()?);
-    if oracle {
+    let this = std::env::current_exe()?;
+    let mut command = match options.wrapper.split_first() {
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(this);
+            command
+        }
+        None => Command::new(this),
+    };
+    if options.oracle {
         command.env(ORACLE, "1");
     }
     command
