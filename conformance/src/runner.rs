@@ -111,6 +111,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     if let Some(title) = &options.child {
+        crate::sys::end_with_parent();
         child(title);
     }
     if options.list {
