@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p rtc-sctp-engine --example throughput [MiB per row]`
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,6 +11,8 @@ use rtc_sctp_engine::{Association, Config, SendOptions, State, ZeroChecksum};
 
 const BATCH: usize = 48;
 const STRIDE: usize = 1536;
+/// Bytes the messages are cut from.
+const POOL: usize = 16 << 20;
 
 /// Packets of one end, laid out as for a batch send.
 struct Batch {
@@ -62,16 +66,21 @@ fn transfer(config: &Config, message: usize, total: usize) -> Figures {
         back.fill(&mut receiver, now);
         back.deliver(&mut sender, now);
     }
-    let data = Bytes::from(vec![7; message]);
+    // All rows read from as much memory, so that small messages do not profit from the cache.
+    let pool = Bytes::from(vec![7; POOL]);
     let mut figures =
         Figures { bytes: 0, packets: 0, sender: Duration::ZERO, receiver: Duration::ZERO };
-    let mut sent = 0;
+    let (mut sent, mut at) = (0, 0);
     while figures.bytes < total {
         // Time in the model moves on so that timers and estimates see some.
         now += Duration::from_micros(50);
         let begin = Instant::now();
-        while sent < total && sender.send(now, 0, 53, SendOptions::default(), data.clone()).is_ok()
-        {
+        while sent < total {
+            let data = pool.slice(at..at + message);
+            if sender.send(now, 0, 53, SendOptions::default(), data).is_err() {
+                break;
+            }
+            at = if at + 2 * message <= POOL { at + message } else { 0 };
             sent += message;
         }
         sender.handle_timeout(now);
@@ -92,6 +101,114 @@ fn transfer(config: &Config, message: usize, total: usize) -> Figures {
         figures.receiver += end - middle;
     }
     figures
+}
+
+/// One end of rtc-sctp.
+struct Other {
+    endpoint: rtc_sctp::Endpoint,
+    association: Option<rtc_sctp::Association>,
+    peer: SocketAddr,
+    connected: bool,
+}
+
+impl Other {
+    fn new(ports: (u16, u16), server: bool) -> Self {
+        let transport = rtc_sctp::TransportConfig::default().with_max_message_size(16 << 20);
+        let server = server.then(|| Arc::new(rtc_sctp::ServerConfig::new(transport)));
+        Self {
+            endpoint: rtc_sctp::Endpoint::new(
+                SocketAddr::from(([127, 0, 0, 1], ports.0)),
+                rtc_shared::TransportProtocol::UDP,
+                Arc::new(rtc_sctp::EndpointConfig::default()),
+                server,
+            ),
+            association: None,
+            peer: SocketAddr::from(([127, 0, 0, 1], ports.1)),
+            connected: false,
+        }
+    }
+
+    fn drive(&mut self, now: Instant, from: &mut Vec<Bytes>, to: &mut Vec<Bytes>) {
+        for packet in from.drain(..) {
+            match self.endpoint.handle(now, self.peer, None, packet) {
+                Some((_, rtc_sctp::DatagramEvent::NewAssociation(a))) => self.association = Some(a),
+                Some((_, rtc_sctp::DatagramEvent::AssociationEvent(event))) => {
+                    if let Some(association) = &mut self.association {
+                        association.handle_event(event);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let Some(association) = &mut self.association else { return };
+        if association.poll_timeout().is_some_and(|at| at <= now) {
+            association.handle_timeout(now);
+        }
+        while let Some(event) = association.poll() {
+            self.connected |= matches!(event, rtc_sctp::Event::Connected);
+        }
+        while association.poll_endpoint_event().is_some() {}
+        while let Some(transmit) = association.poll_transmit(now) {
+            if let rtc_sctp::Payload::RawEncode(packets) = transmit.message {
+                to.extend(packets);
+            }
+        }
+    }
+}
+
+/// The same transfer with rtc-sctp: bytes and packets.
+fn transfer_other(message: usize, total: usize) -> Option<(usize, usize)> {
+    let mut now = Instant::now();
+    let (mut sender, mut receiver) =
+        (Other::new((5000, 5001), false), Other::new((5001, 5000), true));
+    let (mut forth, mut back) = (Vec::new(), Vec::new());
+    let transport = rtc_sctp::TransportConfig::default().with_max_message_size(16 << 20);
+    let config = rtc_sctp::ClientConfig::new(transport);
+    sender.association = Some(sender.endpoint.connect(now, config, sender.peer).ok()?.1);
+    while !(sender.connected && receiver.connected) {
+        sender.drive(now, &mut back, &mut forth);
+        receiver.drive(now, &mut forth, &mut back);
+    }
+    let binary = rtc_sctp::PayloadProtocolIdentifier::Binary;
+    sender.association.as_mut()?.open_stream(0, binary).ok()?;
+    let data = Bytes::from(vec![7; message]);
+    let mut read_buffer = vec![0; message];
+    let (mut sent, mut received, mut packets) = (0, 0, 0);
+    while received < total {
+        now += Duration::from_micros(50);
+        let mut stream = sender.association.as_mut()?.stream(0).ok()?;
+        while sent < total && stream.buffered_amount().ok()? < 1 << 20 {
+            stream.write_sctp(now, &data, binary).ok()?;
+            sent += message;
+        }
+        sender.drive(now, &mut back, &mut forth);
+        packets += forth.len();
+        receiver.drive(now, &mut forth, &mut back);
+        let association = receiver.association.as_mut()?;
+        while association.accept_stream().is_some() {}
+        let Ok(mut stream) = association.stream(0) else { continue };
+        while let Ok(Some(chunks)) = stream.read_sctp() {
+            received += chunks.read(&mut read_buffer).ok()?;
+        }
+    }
+    Some((received, packets))
+}
+
+fn print_other(mib: usize) {
+    println!("\nrtc-sctp 0.21, CRC32c\n\n| messages | GB/s | packets | both ends ns/packet |");
+    println!("|---|---|---|---|");
+    for message in [1024, 64 << 10, 256 << 10] {
+        let before = cpu_time();
+        let moved = transfer_other(message, mib << 20);
+        let (Some((bytes, packets)), Some(before), Some(after)) = (moved, before, cpu_time())
+        else {
+            println!("| {message} B | not measured | | |");
+            continue;
+        };
+        let cpu = (after - before) as f64;
+        let (rate, each) = (bytes as f64 / cpu, cpu / packets as f64);
+        println!("| {message} B | {rate:.2} | {packets} | {each:.0} |");
+    }
 }
 
 fn main() {
@@ -126,4 +243,5 @@ fn main() {
             );
         }
     }
+    print_other(mib / 2);
 }

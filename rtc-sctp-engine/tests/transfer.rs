@@ -123,3 +123,9 @@ fn signaled_inits_replace_the_handshake() {
         assert_eq!(read_all(&mut pair, end, 1), [payload(1 - end, 5000).to_vec()]);
     }
 }
+
+#[test]
+fn an_association_can_move_between_threads() {
+    fn sendable<T: Send>() {}
+    sendable::<rtc_sctp_engine::Association>();
+}
