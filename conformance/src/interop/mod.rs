@@ -5,6 +5,7 @@
 //! `conformance peer`. One script drives two of them through a connection, in a private network.
 
 mod agent;
+mod link;
 pub(crate) mod own;
 mod plan;
 mod stacks;
@@ -12,6 +13,7 @@ mod stacks;
 use crate::lab::library_path;
 use crate::sys;
 use agent::Agent;
+use link::Link;
 use stacks::{Limits, STACKS, Stack};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,8 @@ enum Outcome {
 struct Options {
     only: Vec<String>,
     list: bool,
+    /// How many datagrams of a hundred are lost; without it, both sides see each other.
+    loss: Option<u64>,
     /// Where to leave what the agents wrote and what was on the wire.
     keep: Option<PathBuf>,
 }
@@ -57,6 +61,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         match argument.as_str() {
             "--only" => options.only.push(value()?),
             "--list" => options.list = true,
+            "--loss" => {
+                let loss = value()?.parse().map_err(|_| "--loss takes a number")?;
+                options.loss = Some(loss);
+            }
             "--keep" => options.keep = Some(PathBuf::from(value()?)),
             other => return Err(format!("unknown argument {other}")),
         }
@@ -64,7 +72,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
     Ok(options)
 }
 
-/// `conformance interop [--only STACK]... [--list] [--keep DIRECTORY]`.
+/// `conformance interop [--only STACK]... [--list] [--loss PERCENT] [--keep DIRECTORY]`.
 pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let options = match parse(arguments) {
         Ok(options) => options,
@@ -96,6 +104,9 @@ fn run(stacks: &[&Stack], options: &Options) -> ExitCode {
         for role in Role::ALL {
             let outcome = match &obstacle {
                 Some(reason) => excuse(stack, reason.clone()),
+                None if options.loss.is_some() && stack.hidden() => {
+                    Outcome::Skipped("its addresses are hidden from the lossy link".into())
+                }
                 None => attempt(stack, role, options),
             };
             announce(stack, role, &outcome);
@@ -140,7 +151,7 @@ fn attempt(stack: &Stack, role: Role, options: &Options) -> Outcome {
     let directory = kept.unwrap_or(&scratch).join(format!("{}-{}", stack.name, role.name()));
     let begun = Instant::now();
     let capture = kept.and_then(|_| capture(&directory));
-    let result = connect(stack, role, command, &directory);
+    let result = connect(stack, role, command, &directory, options.loss);
     end_capture(capture);
     let _ = std::fs::remove_dir_all(&scratch);
     match result {
@@ -154,6 +165,7 @@ fn connect(
     role: Role,
     command: Command,
     directory: &Path,
+    loss: Option<u64>,
 ) -> Result<String, String> {
     std::fs::create_dir_all(directory).map_err(|error| format!("{directory:?}: {error}"))?;
     let mut own = Agent::start("own", own_command(stack)?, directory)?;
@@ -164,7 +176,8 @@ fn connect(
     };
     // The offering side is the one that closes.
     let told = stack.limits.told || role == Role::Offers;
-    let result = plan::run(offerer, answerer, Limits { told, ..stack.limits });
+    let result =
+        plan::run(offerer, answerer, Limits { told, ..stack.limits }, &mut loss.map(Link::new));
     result.map_err(|reason| format!("{reason}\n{}\n{}", own.story(), other.story()))
 }
 

@@ -1,6 +1,7 @@
 //! What two agents are led through, whoever they are.
 
 use super::agent::Agent;
+use super::link::Link;
 use super::stacks::Limits;
 use crate::sdp;
 use serde_json::{Value, json};
@@ -20,8 +21,9 @@ pub(super) fn run(
     offerer: &mut Agent,
     answerer: &mut Agent,
     limits: Limits,
+    link: &mut Option<Link>,
 ) -> Result<String, String> {
-    let (announced, begun) = negotiate(offerer, answerer)?;
+    let (announced, begun) = negotiate(offerer, answerer, link)?;
     let largest = announced.min(limits.largest);
     let limits = Limits { largest, ..limits };
     opened(offerer, "first")?;
@@ -41,11 +43,21 @@ pub(super) fn run(
 
 /// Exchanges complete descriptions. Returns the largest message both sides take, and the time of
 /// the answer's delivery.
-fn negotiate(offerer: &mut Agent, answerer: &mut Agent) -> Result<(usize, Instant), String> {
+fn negotiate(
+    offerer: &mut Agent,
+    answerer: &mut Agent,
+    link: &mut Option<Link>,
+) -> Result<(usize, Instant), String> {
     offerer.tell(&json!({ "do": "offer", "label": "first" }))?;
-    let offer = description(offerer, "offer")?;
+    let mut offer = description(offerer, "offer")?;
+    if let Some(link) = link {
+        offer = link.offer(&offer)?;
+    }
     answerer.tell(&json!({ "do": "answer", "sdp": offer }))?;
-    let answer = description(answerer, "answer")?;
+    let mut answer = description(answerer, "answer")?;
+    if let Some(link) = link {
+        answer = link.answer(&answer)?;
+    }
     if let Some(echo) = sdp::attribute(&offer, "sctp-init")
         && sdp::attribute(&answer, "sctp-init") == Some(echo)
     {

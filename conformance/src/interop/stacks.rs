@@ -189,6 +189,11 @@ impl Stack {
         name == self.name || name == stack
     }
 
+    /// Whether it gives no address, but only names for them.
+    pub(super) fn hidden(&self) -> bool {
+        self.arguments.contains(&"--mdns")
+    }
+
     /// The command starting the agent, or why it cannot be started.
     pub(super) fn command(&self) -> Result<Command, String> {
         let mut command = match self.program {
