@@ -59,7 +59,7 @@ impl Association {
             self.state,
             State::Established | State::ShutdownPending | State::ShutdownReceived
         );
-        self.write_sack(sends_data, &mut packet);
+        self.write_sack(now, sends_data, &mut packet);
         self.write_control(now, &mut packet);
         if sends_data {
             self.outbound.fill_forward(now, &mut packet);
@@ -72,8 +72,8 @@ impl Association {
     }
 
     /// A SACK when one is due, or when one is held back and DATA goes out anyway.
-    fn write_sack(&mut self, sends_data: bool, packet: &mut PacketWriter<'_>) {
-        let piggyback = || sends_data && self.outbound.has_data();
+    fn write_sack(&mut self, now: Nanos, sends_data: bool, packet: &mut PacketWriter<'_>) {
+        let piggyback = || sends_data && self.outbound.is_ready(now);
         let due = match self.ack {
             AckDue::No => false,
             AckDue::Now => true,

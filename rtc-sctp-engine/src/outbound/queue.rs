@@ -7,8 +7,9 @@ use bytes::Bytes;
 use crate::SendOptions;
 use crate::clock::{Nanos, nanos};
 
-/// A message is not split to fill less than this many bytes left in a packet.
-const MIN_SPLIT: usize = 128;
+/// A message is not split to fill less than this many bytes left in a packet. Small, because
+/// packets of one size leave in one batch and others do not.
+const MIN_SPLIT: usize = 32;
 
 /// A message accepted by `send`.
 #[derive(Debug)]

@@ -16,6 +16,15 @@ impl Outbound {
         self.outstanding.has_lost() || self.queue.has_waiting()
     }
 
+    /// Whether DATA is likely to leave now, so that a SACK held back may go with it.
+    pub(crate) fn is_ready(&self, now: Nanos) -> bool {
+        let open = self.outstanding.in_flight() < self.windows().cwnd
+            && self.paced_until.is_none_or(|at| at <= now);
+        let sendable = self.outstanding.has_lost()
+            || (self.queue.has_waiting() && self.peer_window_left() >= self.segment);
+        sendable && (open || self.credit)
+    }
+
     /// Appends as much DATA to the packet as fits and the windows allow. Returns true when the
     /// packet has some.
     pub(crate) fn fill(&mut self, now: Nanos, packet: &mut PacketWriter<'_>) -> bool {
