@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rtc_sctp_engine::{Association, Config, Event, SendOptions, State, inspect_packet};
-use support::{Link, Pair, chunk, chunk_kinds, chunks, packet};
+use support::{Link, Pair, Rng, chunk, chunk_kinds, chunks, packet};
 
 const PORTS: (u16, u16) = (5000, 5000);
 
@@ -338,6 +338,116 @@ fn every_truncation_and_every_length_of_real_packets_is_survived() {
         }
     }
     assert_ne!(tags[0], tags[1]);
+}
+
+/// A chunk of a random kind with fields that are wrong, but near what they should be.
+fn random_chunk(rng: &mut Rng, ours: u32, theirs: u32) -> Vec<u8> {
+    let near = |rng: &mut Rng, base: u32| {
+        let spread = [4, 100, 40_000, 1 << 31][rng.below(4) as usize];
+        base.wrapping_add(rng.below(spread) as u32).wrapping_sub(spread as u32 / 4).to_be_bytes()
+    };
+    let words = |rng: &mut Rng, count: u64| {
+        let small = rng.chance(0.7);
+        let bytes = (0..4 * rng.below(count))
+            .map(|at| if small && at % 2 == 0 { 0 } else { rng.next() as u8 });
+        bytes.collect::<Vec<u8>>()
+    };
+    let mut value = Vec::new();
+    let kind = match rng.below(12) {
+        0..=3 => {
+            value.extend_from_slice(&near(rng, theirs));
+            value.extend_from_slice(&(rng.below(1100) as u16).to_be_bytes());
+            value.extend_from_slice(&(rng.below(6) as u16).to_be_bytes());
+            value.extend_from_slice(&[0, 0, 0, 51]);
+            value.resize(value.len() + 1 + rng.below(900) as usize, 7);
+            0
+        }
+        4..=6 => {
+            value.extend_from_slice(&near(rng, ours));
+            value.extend_from_slice(&(rng.below(200_000) as u32).to_be_bytes());
+            let (gaps, duplicates) = (rng.below(6) as u16, rng.below(3) as u16);
+            value.extend_from_slice(&gaps.to_be_bytes());
+            value.extend_from_slice(&duplicates.to_be_bytes());
+            for _ in 0..gaps {
+                value.extend_from_slice(&(rng.below(300) as u16).to_be_bytes());
+                value.extend_from_slice(&(rng.below(600) as u16).to_be_bytes());
+            }
+            for _ in 0..duplicates {
+                value.extend_from_slice(&near(rng, ours));
+            }
+            3
+        }
+        7 => {
+            value.extend_from_slice(&near(rng, theirs));
+            value.extend(words(rng, 10));
+            192
+        }
+        8 => {
+            value.extend_from_slice(&[0, [13, 14, 15, 16, 17][rng.below(5) as usize], 0, 18]);
+            let base = if rng.chance(0.5) { theirs } else { ours };
+            value.extend_from_slice(&near(rng, base));
+            value.extend_from_slice(&(rng.below(3) as u32).to_be_bytes());
+            value.extend_from_slice(&near(rng, theirs));
+            value.extend_from_slice(&(rng.below(9) as u16).to_be_bytes());
+            130
+        }
+        9 => {
+            value.extend(words(rng, 30));
+            [4, 5, 9, 10, 11, 12, 13, 15, 193, 63, 127][rng.below(11) as usize]
+        }
+        _ => {
+            value.extend(words(rng, 8));
+            [2, 4, 5, 9][rng.below(4) as usize]
+        }
+    };
+    chunk(kind, rng.next() as u8 & 0x0F, &value)
+}
+
+#[test]
+fn random_chunks_with_the_right_tag_neither_panic_nor_pile_up() {
+    for seed in 0..12 {
+        let config =
+            Config { receive_buffer: 100_000, max_message_size: 20_000, ..Config::default() };
+        let (mut pair, tags, seen) = connected(config);
+        let (mut ours, mut theirs) = (initial_tsn(&seen, 0), initial_tsn(&seen, 1));
+        let mut rng = Rng::new(seed);
+        for number in 0..4000_u32 {
+            pair.now += Duration::from_micros(rng.below(20_000));
+            let now = pair.instant();
+            let count = 1 + rng.below(3);
+            let chunks: Vec<_> = (0..count).map(|_| random_chunk(&mut rng, ours, theirs)).collect();
+            let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+            pair.ends[0].handle_packet(now, &packet(PORTS, tags[0], &chunks));
+            pair.ends[0].handle_timeout(now);
+            let stream = rng.below(8) as u16;
+            let limit = rng.chance(0.5).then_some(0);
+            let options = SendOptions { max_retransmits: limit, ..SendOptions::default() };
+            let data = Bytes::from(vec![1; 1 + rng.below(6000) as usize]);
+            let _ = pair.ends[0].send(now, stream, 53, options, data);
+            if rng.chance(0.05) {
+                pair.ends[0].reset_stream(now, stream);
+            }
+            // What it sends gives the next packets something true to be near to.
+            for sent in drain(&mut pair.ends[0], now) {
+                for c in support::chunks(&sent) {
+                    match c[0] {
+                        0 => ours = u32::from_be_bytes(c[4..8].try_into().unwrap()),
+                        3 => theirs = u32::from_be_bytes(c[4..8].try_into().unwrap()),
+                        _ => {}
+                    }
+                }
+            }
+            while pair.ends[0].poll_event().is_some() {}
+            if rng.chance(0.2) {
+                while pair.ends[0].read(stream).is_some() {}
+            }
+            let held = pair.ends[0].metrics().receive_buffered;
+            assert!(held <= 210_000, "seed {seed}, packet {number}: {held}");
+            if pair.ends[0].state() == State::Closed {
+                break;
+            }
+        }
+    }
 }
 
 #[test]
