@@ -32,6 +32,9 @@ impl Association {
             if self.over {
                 return;
             }
+            // Or no heartbeat would ever be answered in time on a path slower than the time-out,
+            // which an end that only receives has nothing else to correct by.
+            self.outbound.rtt.back_off();
         }
         self.note_alive(now);
         self.heartbeat.due = true;
