@@ -27,10 +27,10 @@ const SRTP_PROFILES: [SrtpProfile; 3] =
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many datagrams are kept before DTLS starts, and packets before the peer is authenticated.
-const MAX_EARLY: usize = 64;
+pub(super) const MAX_EARLY: usize = 64;
 
 /// How long a closing connection waits for its peer to acknowledge something.
-const LINGER: Duration = Duration::from_secs(10);
+pub(super) const LINGER: Duration = Duration::from_secs(10);
 
 /// Datagrams to send, back to back, with the length of each.
 pub(crate) struct TransmitBuffer {

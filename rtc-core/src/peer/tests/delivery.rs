@@ -10,6 +10,7 @@ use proptest::test_runner::TestCaseResult;
 use super::network::{End, Link, Network, Rng, patient};
 use crate::channel::{DataChannel, Message, MessageKind};
 use crate::config::{Configuration, DataChannelInit, Reliability, ReliabilityLimit};
+use crate::peer::transport::LINGER;
 use crate::state::ConnectionState;
 
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -408,8 +409,29 @@ fn an_aborted_connection_ends_at_once_at_both_ends() {
 #[test]
 fn a_closing_connection_does_not_wait_for_ever_for_a_silent_peer() {
     let (mut network, [near, _]) = Network::connected();
+    network.send(0, &near, vec![1; 100_000]).unwrap();
     network.link.loss_percent = 100;
     network.close(0);
     assert!(network.run_until(120, |n| n.ends[0].core.is_closed()));
     assert!(near.is_closed());
+}
+
+#[test]
+fn a_closing_connection_takes_its_time_on_a_slow_path() {
+    let link = Link { delay_ms: 1500, ..Link::default() };
+    let mut network = Network::new(1, Default::default(), link);
+    let [near, far] = [0, 1].map(|end| {
+        let init = DataChannelInit { negotiated: true, stream: Some(0), ..Default::default() };
+        network.create(end, "", init)
+    });
+    network.connect();
+    assert!(network.run_until(60, |_| near.is_open() && far.is_open()));
+    let start = network.now;
+    for _ in 0..10 {
+        network.send(0, &near, vec![1; 50_000]).unwrap();
+    }
+    network.close(0);
+    assert!(network.run_until(3600, |n| n.ends[1].core.is_closed()));
+    assert!(network.now > start + LINGER, "{:?} is no test", network.now - start);
+    assert_eq!(network.receive_all(1, &far).len(), 10);
 }

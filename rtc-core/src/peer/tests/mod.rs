@@ -1,7 +1,10 @@
 //! Tests of the sans-IO core: two of them on a simulated network, or one against a scripted peer.
 
+mod authentication;
 mod channels;
 mod delivery;
 mod dtls;
+mod negotiation;
 mod network;
 mod scripted;
+mod transmit;

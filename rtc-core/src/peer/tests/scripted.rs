@@ -34,10 +34,7 @@ impl Scripted {
     pub(super) fn described(role: DtlsRole, mut end: End, sctp: rtc_sctp_engine::Config) -> Self {
         let now = Instant::now();
         let mut other = End::new("b", Configuration::default(), &NULL);
-        // Both have something to negotiate; this channel takes no stream of the core's.
-        for core in [&mut end.core, &mut other.core] {
-            core.wants_application = true;
-        }
+        // Only to have something to negotiate.
         let filler = DataChannelInit { negotiated: true, stream: Some(0), ..Default::default() };
         other.core.create_channel(now, b"filler".to_vec(), filler).unwrap();
         let (offerer, answerer) = match role {
