@@ -28,7 +28,10 @@ impl Clock {
     }
 }
 
-/// A duration in nanoseconds, at most 292 years.
+/// Longest duration worked with, nine years: a few of them can be added up.
+const MAX: Nanos = u64::MAX / 64;
+
+/// A duration in nanoseconds, at most [`MAX`].
 pub(crate) fn nanos(duration: Duration) -> Nanos {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
+    u64::try_from(duration.as_nanos()).unwrap_or(MAX).min(MAX)
 }

@@ -15,10 +15,11 @@ pub struct Config {
     /// path of 1280 bytes leaves after IPv6, UDP and DTLS. Values below 508 are raised to it.
     pub mtu: usize,
     /// Largest message accepted from the peer, in bytes; a larger one is delivered cut to this
-    /// size with [`Message::truncated`](crate::Message::truncated) set. Default 256 KiB.
+    /// size with [`Message::truncated`](crate::Message::truncated) set. At most 1 GiB. Default 256 KiB.
     pub max_message_size: usize,
     /// Bytes of received data held for the application before the receive window closes. Raised
-    /// to `max_message_size` when smaller, because a message is delivered whole. Default 1 MiB.
+    /// to `max_message_size` when smaller, because a message is delivered whole; at most 1 GiB.
+    /// Default 1 MiB.
     pub receive_buffer: usize,
     /// Bytes accepted by `send` and not yet acknowledged before `send` refuses more. A message
     /// larger than this is accepted when nothing else is queued. Default 1 MiB.

@@ -129,3 +129,50 @@ fn an_association_can_move_between_threads() {
     fn sendable<T: Send>() {}
     sendable::<rtc_sctp_engine::Association>();
 }
+
+#[test]
+fn extreme_settings_still_carry_messages() {
+    let extremes = [
+        Config {
+            mtu: 0,
+            max_message_size: 0,
+            receive_buffer: 0,
+            send_buffer: 0,
+            max_chunks_on_queue: 0,
+            initial_cwnd_mtus: 0,
+            max_burst: 0,
+            delayed_sack: Duration::ZERO,
+            rto_min: Duration::ZERO,
+            rto_max: Duration::ZERO,
+            rto_initial: Duration::ZERO,
+            heartbeat_interval: Duration::ZERO,
+            outbound_streams: 0,
+            max_inbound_streams: 0,
+            max_retransmits: 1000,
+            ..Config::default()
+        },
+        Config {
+            max_message_size: usize::MAX,
+            receive_buffer: usize::MAX,
+            send_buffer: usize::MAX,
+            max_chunks_on_queue: usize::MAX,
+            initial_cwnd_mtus: u32::MAX,
+            max_burst: u32::MAX,
+            delayed_sack: Duration::MAX,
+            rto_min: Duration::MAX,
+            rto_max: Duration::MAX,
+            rto_initial: Duration::MAX,
+            heartbeat_interval: Duration::MAX,
+            outbound_streams: u16::MAX,
+            max_inbound_streams: u16::MAX,
+            max_retransmits: u32::MAX,
+            ..Config::default()
+        },
+    ];
+    for config in extremes {
+        let mut pair = Pair::connected(1, [config.clone(), config], Link::default());
+        let now = pair.instant();
+        assert_eq!(pair.ends[0].send(now, 0, 53, SendOptions::default(), payload(1, 700)), Ok(()),);
+        assert!(pair.run_until(Duration::from_secs(5), |p| p.ends[1].read(0).is_some()));
+    }
+}

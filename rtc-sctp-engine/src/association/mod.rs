@@ -26,6 +26,8 @@ use reset::Resets;
 
 /// Smallest packet size worked with: the least IP requires (RFC 9260 §7.3), less headers.
 const MIN_MTU: usize = 508;
+/// Largest receive buffer and message, whatever the configuration says: one gibibyte.
+const MAX_RECEIVE: usize = 1 << 30;
 /// Prebuilt answers kept until they are sent; a flood of causes gets no more than this.
 const MAX_REPLIES: usize = 8;
 
@@ -121,7 +123,8 @@ impl Association {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::new(&seed);
         let mtu = config.mtu.clamp(MIN_MTU, usize::from(u16::MAX)) & !3;
-        let receive_limit = config.receive_buffer.max(config.max_message_size).max(mtu);
+        let max_message_size = config.max_message_size.clamp(1, MAX_RECEIVE);
+        let receive_limit = config.receive_buffer.max(max_message_size).clamp(mtu, MAX_RECEIVE);
         let (local_tag, local_tsn) = (random.tag(), random.next_u32());
         Self {
             mtu,
@@ -145,7 +148,7 @@ impl Association {
             errors: 0,
             pending: Pending::default(),
             tracker: TsnTracker::new(serial::first(0)),
-            reassembly: Reassembly::new(config.max_message_size, 2 * receive_limit),
+            reassembly: Reassembly::new(max_message_size, 2 * receive_limit),
             inbound: InStreams::default(),
             receive_limit,
             advertised: receive_limit,

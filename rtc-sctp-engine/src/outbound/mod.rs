@@ -86,8 +86,8 @@ impl Outbound {
     pub(crate) fn new(config: &Config, mtu: usize, initial_tsn: u32) -> Self {
         let initial = serial::first(initial_tsn);
         let segment = mtu - COMMON_HEADER - DATA_HEADER;
-        let initial_window = segment * config.initial_cwnd_mtus.max(1) as usize;
-        let burst = segment * config.max_burst as usize;
+        let initial_window = segment.saturating_mul(config.initial_cwnd_mtus.max(1) as usize);
+        let burst = segment.saturating_mul(config.max_burst as usize);
         Self {
             queue: SendQueue::default(),
             rtt: RttEstimator::new(config),
