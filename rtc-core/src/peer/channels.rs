@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// Highest stream a data channel may have (RFC 8831 §6.2: 65535 is reserved).
 pub(super) const MAX_STREAM: u16 = 65_534;
 
+/// Most bytes of messages in deprecated parts that all channels of a connection hold.
+pub(super) const MAX_PARTIAL_BYTES: usize = 16 * 1024 * 1024;
+
 impl PeerCore {
     // Queries.
 
@@ -262,22 +265,34 @@ impl PeerCore {
             return;
         };
         let channel = Arc::clone(&entry.channel);
-        if message.truncated {
-            channel.add_error("a message was larger than the maximum announced".to_owned());
-            self.announce_closed(&channel);
-            self.reset_if_flushed(now, stream);
+        if channel.is_closed() {
             return;
+        }
+        if message.truncated {
+            return self.refuse_size(now, stream, &channel);
         }
         let limit = self.config.max_message_size;
         let Some(entry) = self.streams.get_mut(&stream) else { return };
-        match join_partial(&mut entry.partial, message.ppid, message.data, limit) {
-            Payload::Complete(message) if !channel.is_closed() => {
+        let before = entry.partial.len();
+        let others = self.partial_bytes - before;
+        let limit = limit.min(MAX_PARTIAL_BYTES - others);
+        let payload = join_partial(&mut entry.partial, message.ppid, message.data, limit);
+        self.partial_bytes = others + entry.partial.len();
+        match payload {
+            Payload::Complete(message) => {
                 channel.push_received(message);
                 self.ring(&channel);
             }
-            Payload::Complete(_) | Payload::Partial => {}
+            Payload::Partial => {}
+            Payload::TooLarge => self.refuse_size(now, stream, &channel),
             Payload::Unknown => self.dropped_datagrams += 1,
         }
+    }
+
+    fn refuse_size(&mut self, now: Instant, stream: u16, channel: &Arc<DataChannel>) {
+        channel.add_error("a message was larger than the maximum announced".to_owned());
+        self.announce_closed(channel);
+        self.reset_if_flushed(now, stream);
     }
 
     fn handle_control(&mut self, now: Instant, stream: u16, data: &[u8]) {
@@ -314,7 +329,7 @@ impl PeerCore {
             }
             return;
         }
-        if let Some(entry) = self.streams.remove(&stream) {
+        if let Some(entry) = self.vacate_stream(stream) {
             log::warn!("the peer opened stream {stream}, which is in use");
             self.announce_closed(&entry.channel);
         }
@@ -448,8 +463,14 @@ impl PeerCore {
     /// A stream can be used again once both directions are reset (RFC 8831 §6.7).
     fn release_stream(&mut self, stream: u16) {
         if self.streams.get(&stream).is_some_and(|e| e.reset_done && e.reset_by_peer) {
-            self.streams.remove(&stream);
+            self.vacate_stream(stream);
         }
+    }
+
+    fn vacate_stream(&mut self, stream: u16) -> Option<StreamEntry> {
+        let entry = self.streams.remove(&stream)?;
+        self.partial_bytes -= entry.partial.len();
+        Some(entry)
     }
 }
 
@@ -481,16 +502,20 @@ fn user_size(id: u32, data: &Bytes) -> usize {
 enum Payload {
     Complete(Message),
     Partial,
+    TooLarge,
     Unknown,
 }
 
 /// Puts together messages that came in parts under the deprecated identifiers (RFC 8831 §6.6);
-/// what exceeds `limit` bytes is dropped.
+/// none may have more than `limit` bytes.
 fn join_partial(partial: &mut Vec<u8>, id: u32, data: Vec<u8>, limit: usize) -> Payload {
     let kind = match id {
         ppid::STRING_PARTIAL | ppid::BINARY_PARTIAL => {
-            let room = limit.saturating_sub(partial.len()).min(data.len());
-            partial.extend_from_slice(data.get(..room).unwrap_or_default());
+            if partial.len() + data.len() > limit {
+                *partial = Vec::new();
+                return Payload::TooLarge;
+            }
+            partial.extend_from_slice(&data);
             return Payload::Partial;
         }
         ppid::STRING_EMPTY => return Payload::Complete(Message::text("")),
@@ -503,8 +528,10 @@ fn join_partial(partial: &mut Vec<u8>, id: u32, data: Vec<u8>, limit: usize) -> 
     let data = match whole.is_empty() {
         true => data,
         false => {
-            let room = limit.saturating_sub(whole.len()).min(data.len());
-            whole.extend_from_slice(data.get(..room).unwrap_or_default());
+            if whole.len() + data.len() > limit {
+                return Payload::TooLarge;
+            }
+            whole.extend_from_slice(&data);
             whole
         }
     };

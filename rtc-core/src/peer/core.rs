@@ -110,6 +110,8 @@ pub(crate) struct PeerCore {
 
     // Channels.
     pub(super) streams: HashMap<u16, StreamEntry>,
+    /// Bytes in the `partial` of all streams.
+    pub(super) partial_bytes: usize,
     /// Channels without a stream, in the order of their creation.
     pub(super) unassigned: Vec<Arc<DataChannel>>,
     /// Streams whose channel has messages that SCTP has not taken, in turn.
@@ -161,6 +163,7 @@ impl PeerCore {
             linger_left: 0,
             dropped_datagrams: 0,
             streams: HashMap::new(),
+            partial_bytes: 0,
             unassigned: Vec::new(),
             waiting: VecDeque::new(),
             wants_application: false,
@@ -344,6 +347,7 @@ impl PeerCore {
         self.drain_received(now);
         let channels = std::mem::take(&mut self.streams).into_values().map(|entry| entry.channel);
         let channels: Vec<_> = channels.chain(std::mem::take(&mut self.unassigned)).collect();
+        self.partial_bytes = 0;
         self.waiting.clear();
         for channel in channels {
             if channel.mark_closed() {

@@ -13,7 +13,9 @@ use super::scripted::Scripted;
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{DataChannel, Message};
 use crate::config::{Configuration, DataChannelInit, RECEIVE_QUEUE_BYTES, RECEIVE_QUEUE_MESSAGES};
+use crate::dcep;
 use crate::error::ErrorKind;
+use crate::peer::channels::MAX_PARTIAL_BYTES;
 use crate::state::ConnectionState;
 
 fn on_stream(stream: u16) -> DataChannelInit {
@@ -314,14 +316,39 @@ fn parts_do_not_add_up_to_more_than_the_maximum() {
     let (mut scripted, _) = Scripted::server();
     let channel = scripted.open(0).unwrap();
     let max = Configuration::default().max_message_size;
-    for _ in 0..5 {
+    let errors = errors_of(&channel);
+    for _ in 0..4 {
         scripted.say(0, 52, &vec![1; max / 4]);
     }
-    assert!(scripted.end.core.streams[&0].partial.len() <= max);
-    scripted.say(0, 53, b"end");
-    if let Some(message) = channel.receive() {
-        assert!(message.data.len() <= max);
+    assert!(channel.is_open());
+    scripted.say(0, 53, b"x");
+    assert!(channel.is_closed() && channel.receive().is_none());
+    assert_eq!(errors.lock().len(), 1);
+    assert!(scripted.was_reset(0));
+    assert_eq!(scripted.end.core.partial_bytes, 0);
+}
+
+#[test]
+fn parts_on_many_streams_are_held_in_bounds() {
+    let (mut scripted, _) = Scripted::server();
+    let part = Configuration::default().max_message_size;
+    let full = MAX_PARTIAL_BYTES / part;
+    let channels: Vec<_> = (0..=full as u16).map(|i| scripted.open(2 * i).unwrap()).collect();
+    // Most of it is put there directly, to save time.
+    for stream in 0..full as u16 - 1 {
+        let core = &mut scripted.end.core;
+        core.streams.get_mut(&(2 * stream)).unwrap().partial = vec![1; part];
+        core.partial_bytes += part;
     }
+    scripted.say(2 * (full as u16 - 1), 52, &vec![1; part]);
+    assert_eq!(scripted.end.core.partial_bytes, MAX_PARTIAL_BYTES);
+    scripted.say(2 * full as u16, 53, b"whole messages pass");
+    assert_eq!(channels[full].available_amount(), 19);
+    scripted.say(2 * full as u16, 52, b"one too many");
+    assert!(channels[full].is_closed());
+    assert!(channels[..full].iter().all(|channel| channel.is_open()));
+    scripted.say(0, 50, &dcep::Message::Open(dcep::Open::default()).encode().unwrap());
+    assert_eq!(scripted.end.core.partial_bytes, MAX_PARTIAL_BYTES - part);
 }
 
 #[test]
