@@ -135,9 +135,10 @@ fn carry(direction: &Direction, seed: u64, stop: &AtomicBool) {
             return;
         }
         let Ok((size, source)) = direction.inlet.recv_from(&mut buffer) else { continue };
-        // An agent with several sockets has only one that is answered.
-        if source == direction.from && next(&mut random) % 100 >= direction.loss {
-            let late = JITTER * (next(&mut random) % 8 == 0).into();
+        // An agent with several sockets has only one that is answered. Its address may be any of
+        // this machine.
+        if source.port() == direction.from.port() && next(&mut random) % 100 >= direction.loss {
+            let late = JITTER * next(&mut random).is_multiple_of(8).into();
             count += 1;
             queue.insert((Instant::now() + DELAY + late, count), buffer[..size].to_vec());
         }
