@@ -47,7 +47,7 @@ struct Shared {
 #[derive(Debug)]
 struct Core {
     agent: Agent,
-    sockets: Vec<Socket>,
+    sockets: Arc<[Socket]>,
     lookups: Lookups,
     gathered: bool,
 }

@@ -37,7 +37,8 @@ pub(crate) fn bind(
     }
 }
 
-/// The addresses that a bind address stands for, one per family.
+/// The addresses that a bind address stands for, one per family. Blocks while a name is resolved,
+/// for a bad one has to be reported at once.
 fn named(name: &str) -> Result<Vec<IpAddr>> {
     if let Ok(ip) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Ok(vec![ip]);

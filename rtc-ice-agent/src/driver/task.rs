@@ -133,7 +133,7 @@ fn receive(shared: &Shared, cx: &mut Context<'_>) -> Drained {
     let sockets = shared.core.lock().sockets.clone();
     buffers::lend(|buffers| {
         let mut drained = Drained::Yes;
-        for socket in &sockets {
+        for socket in &*sockets {
             match receive_from(shared, socket, buffers, cx) {
                 Drained::Yes => {}
                 Drained::Closed => return Drained::Closed,

@@ -31,7 +31,7 @@ impl Transport {
         let agent =
             Agent::new(AgentConfig { role: config.role, relay_only: config.relay_only, seed });
         let core =
-            Core { agent, sockets: Vec::new(), lookups: Lookups::default(), gathered: false };
+            Core { agent, sockets: Arc::default(), lookups: Lookups::default(), gathered: false };
         let shared = Arc::new(Shared {
             host,
             gate: Gate::default(),
@@ -130,7 +130,7 @@ impl IceTransport for Transport {
         let hosts = sockets::host_addresses(&bound);
         {
             let mut core = shared.core.lock();
-            core.sockets = sockets;
+            core.sockets = sockets.into();
             core.agent.gather(Instant::now(), &hosts, &bound);
         }
         // A TURN server knows its clients by their addresses, so that a shared one serves one only.
