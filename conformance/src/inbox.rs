@@ -300,6 +300,13 @@ impl Inbox {
         events[seen..].to_vec()
     }
 
+    /// Forgets what has happened so far. Wires must have been cut: they count events.
+    pub(crate) fn clear(&self) {
+        self.settle();
+        lock(&self.events).clear();
+        lock(&self.forbidden).clear();
+    }
+
     /// How many events of `owner` equal `event`.
     pub(crate) fn count(&self, owner: c_int, event: &Event) -> usize {
         lock(&self.events).iter().filter(|r| r.owner == owner && r.event == *event).count()
