@@ -68,6 +68,12 @@ pub(crate) fn add_interfaces() -> Result<(), String> {
     Ok(())
 }
 
+/// Has this process killed when the runner ends, however that happens.
+pub(crate) fn die_with_runner() {
+    // SAFETY: no pointer is involved.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
 /// Kills a child and everything it started.
 pub(crate) fn kill_group(pid: u32) {
     // SAFETY: the group was created for this child.
