@@ -85,6 +85,9 @@ fn everything_inside(lab: &Lab) {
     let far = pair.b.incoming_named("x");
     far.send_text(c"x");
     near.inbox.wait("a message", |r| matches!(r.event, Event::Message(_)).then_some(()));
+    // The two lanes of callbacks do not wait for each other.
+    pair.wait_connected();
+    pair.a.wait_gathered();
     pair.a.inbox.settle();
     near.send_text(c"still working");
     far.wait_messages(1);
