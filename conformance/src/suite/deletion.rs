@@ -26,6 +26,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("deleting a peer connection waits for its running callback", peer_waits),
         Case::new("unsetting a callback waits for it to return", unset_waits),
         Case::new("a channel deleted inside its message callback gets no further message", no_more),
+        Case::new(
+            "messages that wait when their connection is deleted are delivered",
+            waiting_messages,
+        )
+        .fixes("available behind a callback"),
         Case::new("deleting from two threads succeeds once", two_threads),
         Case::new("deleting in the middle of a flood leaves silence", flood).limit(180),
         Case::new("callbacks deleting each other's channels do not deadlock", crosswise)
@@ -248,6 +253,33 @@ fn no_more(lab: &Lab) {
     }
     connected.near.wait_closed();
     assert_eq!(connected.far.messages().len(), 1);
+}
+
+fn waiting_messages(lab: &Lab) {
+    const COUNT: usize = 1000;
+    let pair = Pair::new(lab.lib);
+    let connection = pair.b.id;
+    pair.b.disown();
+    once(
+        &pair.b,
+        ("message", |event| matches!(event, Event::Message(_))),
+        move |inbox, recorded| {
+            let (lib, channel) = (inbox.lib, recorded.owner);
+            eventually("the other messages to wait", || {
+                lib.by_id(ById::AVAILABLE_AMOUNT, channel) == 4 * (COUNT as i32 - 1)
+            });
+            assert_eq!(lib.by_id(ById::DELETE_PC, connection), OK);
+            eventually("the channel to be closed", || lib.test(Predicate::IS_CLOSED, channel));
+            // The library may have forgotten the connection by then, or not.
+            std::thread::sleep(Duration::from_millis(200));
+        },
+    );
+    let (near, far) = pair.open("x");
+    for n in 0..COUNT {
+        near.send_binary(&(n as u32).to_be_bytes());
+    }
+    far.wait_closed();
+    assert_eq!(far.messages().len(), COUNT);
 }
 
 fn two_threads(lab: &Lab) {

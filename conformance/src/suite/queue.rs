@@ -30,6 +30,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a full queue holds up no other connection", full_queue_elsewhere)
             .fixes("B-5")
             .limit(120),
+        Case::new("deleting an unread channel sets the others free", unread_deleted)
+            .fixes("B-5")
+            .limit(120),
         Case::new("the queue is read from many threads", many_readers),
         Case::new("the queue is drained inside the available callback", drained_inside),
     ]
@@ -281,6 +284,25 @@ fn full_queue_elsewhere(lab: &Lab) {
     let free = Connected::new(lab.lib);
     free.near.send_text(c"through");
     free.far.wait_messages(1);
+}
+
+fn unread_deleted(lab: &Lab) {
+    let connected = quiet_pair(lab.lib);
+    let (other, far_other) = connected.open("other");
+    // More than the queue and the window of SCTP hold together.
+    for _ in 0..3000 {
+        connected.near.send_binary(&[1; 16_384]);
+    }
+    let far = &connected.far;
+    let mut waiting = -1;
+    eventually("the queue to be full", || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let before = std::mem::replace(&mut waiting, far.by_id(ById::AVAILABLE_AMOUNT));
+        before == waiting
+    });
+    far.delete();
+    other.send_text(c"through");
+    wait_available(&far_other, 7);
 }
 
 fn many_readers(lab: &Lab) {

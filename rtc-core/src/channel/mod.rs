@@ -257,12 +257,14 @@ impl DataChannel {
 
     /// Sets or clears the callback for errors.
     pub fn on_error(self: &Arc<Self>, handler: Option<ErrorHandler>) {
-        let missed = {
+        let (missed, old) = {
             let mut slots = self.slots.lock();
-            slots.error = handler;
-            if slots.error.is_some() { slots.missed_error.take() } else { None }
+            let old = std::mem::replace(&mut slots.error, handler);
+            let missed = if slots.error.is_some() { slots.missed_error.take() } else { None };
+            (missed, old)
         };
         self.gate.wait_idle(ERROR);
+        drop(old);
         if let Some(text) = missed {
             self.report_error(&text);
         }
@@ -272,21 +274,24 @@ impl DataChannel {
     /// returns.
     pub fn on_message(self: &Arc<Self>, handler: Option<MessageHandler>) {
         let set = handler.is_some();
-        self.slots.lock().message = handler;
+        // What the old handler captured is dropped without the lock.
+        let old = std::mem::replace(&mut self.slots.lock().message, handler);
         self.gate.wait_idle(MESSAGE);
+        drop(old);
         if set {
             self.deliver_messages(usize::MAX);
         }
     }
 
     fn set_signal(self: &Arc<Self>, slot: Slot, handler: Option<Handler>) {
-        let missed = {
+        let (missed, old) = {
             let mut slots = self.slots.lock();
             let signal = slots.signal(slot);
-            signal.handler = handler;
-            signal.handler.is_some() && std::mem::take(&mut signal.missed)
+            let old = std::mem::replace(&mut signal.handler, handler);
+            (signal.handler.is_some() && std::mem::take(&mut signal.missed), old)
         };
         self.gate.wait_idle(slot);
+        drop(old);
         if missed {
             self.signal(slot);
         }
@@ -442,14 +447,15 @@ impl Bell for DataChannel {
         if news & news::AVAILABLE != 0 {
             me.signal(AVAILABLE);
         }
-        if news & (news::MESSAGES | news::OPEN) != 0
-            && me.deliver_messages(TURN)
-            && let Some(peer) = self.peer.upgrade()
-        {
-            // The other channels of the connection have their turn, then the rest follows.
-            self.add_news(news::MESSAGES | (news & (news::LOW | news::ERROR | news::CLOSED)));
-            peer.ring(&me);
-            return;
+        if news & (news::MESSAGES | news::OPEN) != 0 && me.deliver_messages(TURN) {
+            if let Some(peer) = self.peer.upgrade() {
+                // The other channels of the connection have their turn, then the rest follows.
+                self.add_news(news::MESSAGES | (news & (news::LOW | news::ERROR | news::CLOSED)));
+                peer.ring(&me);
+                return;
+            }
+            // Without the connection nobody rings again.
+            me.deliver_messages(usize::MAX);
         }
         if news & news::LOW != 0 {
             me.signal(LOW);

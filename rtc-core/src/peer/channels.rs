@@ -129,6 +129,8 @@ impl PeerCore {
             // all channels share.
             self.read_stream(now, stream);
             self.reset_if_flushed(now, stream);
+            // What SCTP holds for it nobody wants any more; unread, it would keep the window shut.
+            self.resume_stream(now, stream);
         }
         true
     }

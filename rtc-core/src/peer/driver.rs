@@ -35,6 +35,8 @@ pub(super) struct DriverState {
     flushing: bool,
     /// Datagrams that the socket had no room for, and the size of each but the last.
     blocked: Option<(Vec<u8>, usize)>,
+    /// The socket has room again: what is blocked is to be tried once more.
+    writable: bool,
     ended: bool,
 }
 
@@ -121,14 +123,16 @@ impl Peer {
 
     fn flush_through(&self, ice: &Arc<dyn IceTransport>, buffer: &mut TransmitBuffer) {
         loop {
-            {
+            let held = {
                 let mut core = self.core.lock();
                 let mut driver = self.driver.lock();
                 if driver.flushing || driver.ended {
                     return;
                 }
+                let writable = std::mem::take(&mut driver.writable);
+                let held = driver.blocked.take_if(|_| writable);
                 let blocked = driver.blocked.is_some() && !core.is_closed();
-                if blocked || !core.poll_transmit(Instant::now(), buffer) {
+                if held.is_none() && (blocked || !core.poll_transmit(Instant::now(), buffer)) {
                     let end = core.is_closed();
                     driver.ended = end;
                     drop((core, driver));
@@ -138,8 +142,12 @@ impl Peer {
                     return;
                 }
                 driver.flushing = true;
-            }
-            let blocked = send_batches(ice, buffer);
+                held
+            };
+            let blocked = match held {
+                Some((bytes, segment)) => send_batch(ice, &bytes, segment),
+                None => send_batches(ice, buffer),
+            };
             let mut driver = self.driver.lock();
             driver.flushing = false;
             driver.blocked = blocked;
@@ -154,24 +162,10 @@ impl Peer {
         }
     }
 
-    /// Goes on after the socket was full.
+    /// Goes on after the socket was full. The thread that found it full may not have said so yet:
+    /// then it goes on itself.
     fn resume_sending(&self) {
-        let Some(ice) = self.ice.get() else { return };
-        let blocked = {
-            let mut driver = self.driver.lock();
-            if driver.flushing {
-                return;
-            }
-            let blocked = driver.blocked.take();
-            driver.flushing = blocked.is_some();
-            blocked
-        };
-        if let Some((bytes, segment)) = blocked {
-            let rest = send_batch(ice, &bytes, segment);
-            let mut driver = self.driver.lock();
-            driver.flushing = false;
-            driver.blocked = rest;
-        }
+        self.driver.lock().writable = true;
         self.flush();
     }
 
