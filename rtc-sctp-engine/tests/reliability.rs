@@ -300,3 +300,14 @@ fn reordering_by_twenty_packets_causes_hardly_any_retransmission() {
     let m = pair.ends[0].metrics();
     assert!(m.retransmitted < 200, "{m:?}");
 }
+
+#[test]
+fn an_idle_association_survives_a_path_slower_than_its_first_time_out() {
+    let link = Link { delay: Duration::from_millis(1500), ..Link::default() };
+    let mut pair = Pair::connected(1, [Config::default(), Config::default()], link);
+    pair.run_until(Duration::from_secs(300), |_| false);
+    for end in &pair.ends {
+        assert_eq!(end.state(), State::Established);
+        assert_eq!(end.metrics().srtt, Duration::from_secs(3), "heartbeats measure it");
+    }
+}
