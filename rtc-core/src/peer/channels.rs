@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use log::Level;
 use rtc_sctp_engine::{SendError, SendOptions};
 
 use super::core::{PeerCore, StreamEntry};
+use super::notes::note;
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
 use crate::config::{DataChannelInit, ReliabilityLimit};
@@ -222,7 +224,9 @@ impl PeerCore {
                     self.waiting.push_back(stream);
                 }
             }
-            Err(error) => log::warn!("DCEP message on stream {stream} not sent: {error}"),
+            Err(error) => {
+                note(Level::Warn, || format!("DCEP message on stream {stream} not sent: {error}"));
+            }
         }
     }
 
@@ -309,7 +313,7 @@ impl PeerCore {
                 }
             }
             Err(error) => {
-                log::warn!("DCEP message on stream {stream} ignored: {error}");
+                note(Level::Warn, || format!("DCEP message on stream {stream} ignored: {error}"));
                 self.dropped_datagrams += 1;
             }
         }
@@ -321,7 +325,9 @@ impl PeerCore {
             _ => 1,
         };
         if stream % 2 == ours || stream > self.max_stream() {
-            log::warn!("data channel refused: stream {stream} is not the peer's to open");
+            note(Level::Warn, || {
+                format!("data channel refused: stream {stream} is not the peer's to open")
+            });
             if let Some(entry) = self.streams.get(&stream) {
                 let channel = Arc::clone(&entry.channel);
                 self.announce_closed(&channel);
@@ -332,7 +338,7 @@ impl PeerCore {
             return;
         }
         if let Some(entry) = self.vacate_stream(stream) {
-            log::warn!("the peer opened stream {stream}, which is in use");
+            note(Level::Warn, || format!("the peer opened stream {stream}, which is in use"));
             self.announce_closed(&entry.channel);
         }
         let channel = DataChannel::new(
@@ -381,7 +387,9 @@ impl PeerCore {
                     self.waiting.pop_front();
                     continue;
                 }
-                Err(error) => log::warn!("message on stream {stream} lost: {error}"),
+                Err(error) => {
+                    note(Level::Warn, || format!("message on stream {stream} lost: {error}"));
+                }
             }
             state.outgoing.pop_front();
             let more = !state.outgoing.is_empty();

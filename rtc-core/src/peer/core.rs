@@ -12,10 +12,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use log::Level;
 use rtc_sctp_engine::Association;
 
 use super::Peer;
 use super::events::{IceCommand, Output, PeerEvent};
+use super::notes::note;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
 use crate::channel::{DataChannel, news};
@@ -313,7 +315,7 @@ impl PeerCore {
         if self.is_closed() {
             return;
         }
-        log::warn!("peer connection failed: {reason}");
+        note(Level::Warn, || format!("peer connection failed: {reason}"));
         self.set_connection(ConnectionState::Failed);
         self.end(now);
     }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::Peer;
 use super::core::PeerCore;
 use super::events::{IceCommand, Output};
+use super::notes::write_notes;
 use super::transport::TransmitBuffer;
 use crate::backend::ice::{IceEvent, IceSink, IceTransport, Transmit};
 use crate::runtime::Timer;
@@ -63,6 +64,7 @@ impl Peer {
         let commands = core.take_commands();
         let deadline = core.poll_timeout();
         drop(core);
+        write_notes();
         self.carry_out(commands);
         self.rearm(deadline);
         result
@@ -119,6 +121,7 @@ impl Peer {
     pub(super) fn flush(&self) {
         let Some(ice) = self.ice.get() else { return };
         TRANSMIT.with_borrow_mut(|buffer| self.flush_through(ice, buffer));
+        write_notes();
     }
 
     fn flush_through(&self, ice: &Arc<dyn IceTransport>, buffer: &mut TransmitBuffer) {

@@ -28,6 +28,7 @@ mod driver;
 mod events;
 mod handlers;
 mod negotiation;
+mod notes;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -3,9 +3,12 @@
 
 use std::time::Instant;
 
+use log::Level;
+
 use super::authentication::sha256_fingerprint;
 use super::core::PeerCore;
 use super::events::{IceCommand, PeerEvent};
+use super::notes::note;
 use crate::backend::dtls::{Certificate, DtlsRole};
 use crate::backend::ice::IceParameters;
 use crate::candidate::Candidate;
@@ -130,7 +133,9 @@ impl PeerCore {
             }
             (Rollback, _) => return Ok(None),
             (_, HaveLocalOffer) => {
-                log::warn!("local description ignored: a local offer is already pending");
+                note(Level::Warn, || {
+                    "local description ignored: a local offer is already pending".to_owned()
+                });
                 return Ok(None);
             }
             (Unspec | Offer, Stable) => (Offer, HaveLocalOffer),

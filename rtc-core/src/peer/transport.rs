@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use log::Level;
 use rtc_sctp_engine::{Association, Event, State};
 
 use super::authentication::fingerprint_matches;
 use super::channels::MAX_STREAM;
 use super::core::{Closing, PeerCore};
 use super::events::PeerEvent;
+use super::notes::note;
 use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole, SrtpProfile};
 use crate::backend::ice::IceEvent;
 use crate::config::CongestionControl;
@@ -131,7 +133,7 @@ impl PeerCore {
                 let text = candidate.to_string();
                 let mid = local.bundle_mid().unwrap_or("0").to_owned();
                 if let Err(error) = local.add_candidate(candidate) {
-                    log::warn!("a local candidate was left out: {error}");
+                    note(Level::Warn, || format!("a local candidate was left out: {error}"));
                     return;
                 }
                 self.emit(PeerEvent::LocalCandidate(text, mid));
@@ -243,7 +245,9 @@ impl PeerCore {
                         self.reject_peer(now);
                         return;
                     }
-                    log::info!("{} connected, {}", connected.version, connected.cipher_suite);
+                    note(Level::Info, || {
+                        format!("{} connected, {}", connected.version, connected.cipher_suite)
+                    });
                     self.handle_dtls_connected(now);
                 }
                 DtlsEvent::CloseNotify => self.disconnect(now),
@@ -344,12 +348,12 @@ impl PeerCore {
                 Event::StreamResetByPeer(stream) => self.handle_reset_by_peer(now, stream),
                 Event::StreamResetDone(stream) => self.handle_reset_done(now, stream),
                 Event::StreamResetFailed(stream) => {
-                    log::warn!("the peer refused to reset stream {stream}");
+                    note(Level::Warn, || format!("the peer refused to reset stream {stream}"));
                 }
                 Event::BufferSpace(_) => self.refill(now),
                 Event::Shutdown => self.disconnect(now),
                 Event::Aborted { reason, .. } if self.sctp_connected => {
-                    log::info!("association aborted: {reason}");
+                    note(Level::Info, || format!("association aborted: {reason}"));
                     self.disconnect(now);
                 }
                 Event::Aborted { reason, .. } => self.fail(now, &format!("SCTP: {reason}")),
@@ -406,7 +410,7 @@ impl PeerCore {
             return self.fail(now, "DTLS: the handshake took too long");
         }
         if self.linger_deadline.is_some_and(|deadline| deadline <= now) && !self.linger(now) {
-            log::info!("the peer did not let the association end");
+            note(Level::Info, || "the peer did not let the association end".to_owned());
             return self.disconnect(now);
         }
         if let Some(dtls) = &mut self.dtls
@@ -485,7 +489,11 @@ impl PeerCore {
             };
             match dtls.seal(&mut record[..head + packet + tail]) {
                 Ok(length) => buffer.push(length),
-                Err(error) => return log::warn!("a packet could not be protected: {error}"),
+                Err(error) => {
+                    return note(Level::Warn, || {
+                        format!("a packet could not be protected: {error}")
+                    });
+                }
             }
         }
     }
