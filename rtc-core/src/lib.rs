@@ -3,6 +3,7 @@
 //!
 //! This crate contains neither TLS nor ICE: those arrive through the traits in [`backend`].
 
+mod association;
 pub mod backend;
 pub mod candidate;
 pub mod channel;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use log::Level;
-use rtc_sctp_engine::{SendError, SendOptions};
 
 use super::core::{PeerCore, StreamEntry};
 use super::notes::note;
+use crate::association::{self, SendError, SendOptions};
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
 use crate::config::{DataChannelInit, ReliabilityLimit};
@@ -258,7 +258,7 @@ impl PeerCore {
         }
     }
 
-    fn handle_message(&mut self, now: Instant, message: rtc_sctp_engine::Message) {
+    fn handle_message(&mut self, now: Instant, message: association::Message) {
         let stream = message.stream;
         if message.ppid == ppid::CONTROL {
             return self.handle_control(now, stream, &message.data);

@@ -12,12 +12,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use log::Level;
-use rtc_sctp_engine::Association;
-
 use super::Peer;
 use super::events::{IceCommand, Output, PeerEvent};
 use super::notes::note;
+use crate::association::Association;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
 use crate::channel::{DataChannel, news};
@@ -25,6 +23,7 @@ use crate::config::{Configuration, DEFAULT_REMOTE_MAX_MESSAGE_SIZE};
 use crate::error::{Error, Result};
 use crate::sdp::Description;
 use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
+use log::Level;
 
 /// One end of a data channel's stream.
 pub(super) struct StreamEntry {
@@ -101,7 +100,7 @@ pub(crate) struct PeerCore {
     pub(super) handshake_pending: bool,
     /// close_notify is to follow what SCTP still has to send.
     pub(super) goodbye: bool,
-    pub(super) sctp: Option<Association>,
+    pub(super) sctp: Option<Box<dyn Association>>,
     pub(super) sctp_connected: bool,
     pub(super) closing: Closing,
     /// When a closing connection stops waiting for its peer.

@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use log::Level;
-use rtc_sctp_engine::{Association, Event, State};
-
 use super::authentication::fingerprint_matches;
 use super::channels::MAX_STREAM;
 use super::core::{Closing, PeerCore};
 use super::events::PeerEvent;
 use super::notes::note;
+use crate::association::{self, AssociationConfig, Event, State};
 use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole, SrtpProfile};
 use crate::backend::ice::IceEvent;
-use crate::config::CongestionControl;
 use crate::state::{ConnectionState, GatheringState, IceState};
+use log::Level;
 
 /// Bytes around an SCTP packet that are not its own: IPv6 header, UDP header, and the DTLS record
 /// at its largest.
@@ -290,53 +288,24 @@ impl PeerCore {
         if self.sctp.is_some() || !self.dtls_connected || self.is_closed() {
             return;
         }
-        let mut sctp = Association::new(self.sctp_config(), self.seed);
+        let port = |d: &Option<crate::sdp::Description>| {
+            d.as_ref().and_then(|d| d.application()).map_or(5000, |a| a.effective_sctp_port())
+        };
+        let config = AssociationConfig {
+            local_port: port(&self.local),
+            remote_port: port(&self.remote),
+            mtu: self.config.mtu - IP_UDP_OVERHEAD - DTLS_OVERHEAD - 12,
+            max_message_size: self.config.max_message_size,
+            streams: MAX_STREAM + 1,
+            settings: &self.config.sctp,
+        };
+        let mut sctp = association::open(&config, self.seed);
         sctp.connect(now);
         for packet in std::mem::take(&mut self.early_packets) {
             sctp.handle_packet(now, &packet);
         }
         self.sctp = Some(sctp);
         self.handle_sctp_events(now);
-    }
-
-    fn sctp_config(&self) -> rtc_sctp_engine::Config {
-        let settings = &self.config.sctp;
-        let port = |d: &Option<crate::sdp::Description>| {
-            d.as_ref().and_then(|d| d.application()).map_or(5000, |a| a.effective_sctp_port())
-        };
-        let mut config = rtc_sctp_engine::Config {
-            local_port: port(&self.local),
-            remote_port: port(&self.remote),
-            mtu: self.config.mtu - IP_UDP_OVERHEAD - DTLS_OVERHEAD - 12,
-            max_message_size: self.config.max_message_size,
-            receive_buffer: settings.receive_buffer.max(self.config.max_message_size),
-            send_buffer: settings.send_buffer,
-            max_chunks_on_queue: settings.max_chunks_on_queue,
-            initial_cwnd_mtus: settings.initial_congestion_window,
-            max_burst: settings.max_burst,
-            delayed_sack: settings.delayed_sack,
-            rto_min: settings.rto_min,
-            rto_max: settings.rto_max,
-            rto_initial: settings.rto_initial,
-            max_retransmits: settings.max_retransmits,
-            heartbeat_interval: settings.heartbeat_interval,
-            outbound_streams: MAX_STREAM + 1,
-            max_inbound_streams: MAX_STREAM + 1,
-            ..Default::default()
-        };
-        match settings.congestion_control {
-            None => {}
-            Some(CongestionControl::Rfc9260) => {
-                config.congestion_control = rtc_sctp_engine::CongestionControl::Rfc9260;
-            }
-            Some(CongestionControl::Cubic) => {
-                config.congestion_control = rtc_sctp_engine::CongestionControl::Cubic;
-            }
-            Some(CongestionControl::Adaptive) => {
-                config.congestion_control = rtc_sctp_engine::CongestionControl::Adaptive;
-            }
-        }
-        config
     }
 
     /// Carries SCTP's events over to channels and states; to be called after any input to it.

@@ -1,0 +1,174 @@
+//! The SCTP role (RFC 9260): what the peer core needs of an association, as a state machine that
+//! takes packets and writes packets, so that one engine can replace another.
+//!
+//! Batches: any number of packets is handed in before the answers are asked for, and each packet is
+//! written where it is encrypted and sent from, one after the other until there are no more.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+pub(crate) use rtc_sctp_engine::{Event, Message, SendError, SendOptions, State};
+
+use crate::config::{CongestionControl, SctpSettings};
+
+/// One association.
+pub(crate) trait Association: Send {
+    /// Begins the handshake; both peers do (RFC 8841 §9.3).
+    fn connect(&mut self, now: Instant);
+    /// Takes one packet. What is wrong with it is counted, not reported.
+    fn handle_packet(&mut self, now: Instant, packet: &[u8]);
+    /// Does what is due.
+    fn handle_timeout(&mut self, now: Instant);
+    /// When [`Self::handle_timeout`] wants to be called.
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// Writes the next packet to the start of `buffer`; `None` when there is none for now.
+    fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize>;
+    /// The next event, in order.
+    fn poll_event(&mut self) -> Option<Event>;
+    /// Queues a message; refused when the send buffer is full.
+    fn send(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        ppid: u32,
+        options: SendOptions,
+        data: Bytes,
+    ) -> Result<(), SendError>;
+    /// Takes a complete message. What is not taken keeps the receive window shut.
+    fn read(&mut self, stream: u16) -> Option<Message>;
+    /// Bytes accepted and neither acknowledged nor abandoned.
+    fn queued(&self) -> usize;
+    /// Bytes sent and neither acknowledged nor taken for lost.
+    fn in_flight(&self) -> usize;
+    /// Resets our direction of a stream behind what is queued on it (RFC 6525).
+    fn reset_stream(&mut self, now: Instant, stream: u16);
+    /// Whether such a reset is not complete.
+    fn is_resetting(&self, stream: u16) -> bool;
+    /// Ends the association behind everything queued.
+    fn shutdown(&mut self, now: Instant);
+    /// Ends the association at once.
+    fn abort(&mut self, now: Instant, reason: &str);
+    /// Where the association is in its life.
+    fn state(&self) -> State;
+    /// Numbers of streams in and out, once known.
+    fn negotiated_streams(&self) -> Option<(u16, u16)>;
+}
+
+/// What an association is opened with, besides its tuning.
+pub(crate) struct AssociationConfig<'a> {
+    pub(crate) local_port: u16,
+    pub(crate) remote_port: u16,
+    /// Largest packet, in bytes.
+    pub(crate) mtu: usize,
+    /// Largest message that is received whole, in bytes.
+    pub(crate) max_message_size: usize,
+    /// Streams in each direction.
+    pub(crate) streams: u16,
+    pub(crate) settings: &'a SctpSettings,
+}
+
+/// Opens an association of the engine in use; `seed` feeds its tags and cookies.
+pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn Association> {
+    let settings = config.settings;
+    let mut engine = rtc_sctp_engine::Config {
+        local_port: config.local_port,
+        remote_port: config.remote_port,
+        mtu: config.mtu,
+        max_message_size: config.max_message_size,
+        receive_buffer: settings.receive_buffer.max(config.max_message_size),
+        send_buffer: settings.send_buffer,
+        max_chunks_on_queue: settings.max_chunks_on_queue,
+        initial_cwnd_mtus: settings.initial_congestion_window,
+        max_burst: settings.max_burst,
+        delayed_sack: settings.delayed_sack,
+        rto_min: settings.rto_min,
+        rto_max: settings.rto_max,
+        rto_initial: settings.rto_initial,
+        max_retransmits: settings.max_retransmits,
+        heartbeat_interval: settings.heartbeat_interval,
+        outbound_streams: config.streams,
+        max_inbound_streams: config.streams,
+        ..Default::default()
+    };
+    if let Some(wanted) = settings.congestion_control {
+        engine.congestion_control = match wanted {
+            CongestionControl::Rfc9260 => rtc_sctp_engine::CongestionControl::Rfc9260,
+            CongestionControl::Cubic => rtc_sctp_engine::CongestionControl::Cubic,
+            CongestionControl::Adaptive => rtc_sctp_engine::CongestionControl::Adaptive,
+        };
+    }
+    Box::new(rtc_sctp_engine::Association::new(engine, seed))
+}
+
+impl Association for rtc_sctp_engine::Association {
+    fn connect(&mut self, now: Instant) {
+        self.connect(now);
+    }
+
+    fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        self.handle_packet(now, packet);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        self.poll_transmit(now, buffer)
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.poll_event()
+    }
+
+    fn send(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        ppid: u32,
+        options: SendOptions,
+        data: Bytes,
+    ) -> Result<(), SendError> {
+        self.send(now, stream, ppid, options, data)
+    }
+
+    fn read(&mut self, stream: u16) -> Option<Message> {
+        self.read(stream)
+    }
+
+    fn queued(&self) -> usize {
+        self.queued()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight()
+    }
+
+    fn reset_stream(&mut self, now: Instant, stream: u16) {
+        self.reset_stream(now, stream);
+    }
+
+    fn is_resetting(&self, stream: u16) -> bool {
+        self.is_resetting(stream)
+    }
+
+    fn shutdown(&mut self, now: Instant) {
+        self.shutdown(now);
+    }
+
+    fn abort(&mut self, now: Instant, reason: &str) {
+        self.abort(now, reason);
+    }
+
+    fn state(&self) -> State {
+        self.state()
+    }
+
+    fn negotiated_streams(&self) -> Option<(u16, u16)> {
+        self.negotiated_streams()
+    }
+}
