@@ -264,6 +264,8 @@ fn ringing_and_entering_allocate_nothing() {
     both();
     drop(release);
     let allocations = allocation_counter::measure(|| (0..1000).for_each(|_| both()));
-    assert_eq!(allocations.count_total, 0);
+    // None for a thousand. A worker or the watch that happens to be started here, or this thread
+    // parking for the first time, allocates a few times once.
+    assert!(allocations.count_total < 20, "{allocations:?}");
     shut(&pool);
 }
