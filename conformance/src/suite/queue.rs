@@ -33,7 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("deleting an unread channel sets the others free", unread_deleted)
             .fixes("B-5")
             .limit(120),
-        Case::new("the queue is read from many threads", many_readers),
+        Case::new("the queue is read from many threads", many_readers)
+            .fixes("many readers of one queue"),
         Case::new("the queue is drained inside the available callback", drained_inside),
     ]
 }
