@@ -131,8 +131,7 @@ impl PeerCore {
             // all channels share.
             self.read_stream(now, stream);
             self.reset_if_flushed(now, stream);
-            // What SCTP holds for it nobody wants any more; unread, it would keep the window shut.
-            self.resume_stream(now, stream);
+            self.handle_sctp_events(now);
         }
         true
     }
@@ -410,7 +409,7 @@ impl PeerCore {
 
     // Closing.
 
-    fn announce_closed(&mut self, channel: &Arc<DataChannel>) {
+    pub(super) fn announce_closed(&mut self, channel: &Arc<DataChannel>) {
         if channel.mark_closed() {
             channel.add_news(news::CLOSED);
         }

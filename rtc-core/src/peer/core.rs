@@ -18,7 +18,7 @@ use super::notes::note;
 use crate::association::Association;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
-use crate::channel::{DataChannel, news};
+use crate::channel::DataChannel;
 use crate::config::{Configuration, DEFAULT_REMOTE_MAX_MESSAGE_SIZE};
 use crate::error::{Error, Result};
 use crate::sdp::Description;
@@ -351,10 +351,7 @@ impl PeerCore {
         self.partial_bytes = 0;
         self.waiting.clear();
         for channel in channels {
-            if channel.mark_closed() {
-                channel.add_news(news::CLOSED);
-                self.ring(&channel);
-            }
+            self.announce_closed(&channel);
         }
     }
 

@@ -12,7 +12,6 @@ use super::notes::note;
 use crate::backend::dtls::{Certificate, DtlsRole};
 use crate::backend::ice::IceParameters;
 use crate::candidate::Candidate;
-use crate::channel::news;
 use crate::error::{Error, Result};
 use crate::sdp::compose::{Ingredients, compose};
 use crate::sdp::{Description, DescriptionKind, Setup};
@@ -250,17 +249,11 @@ impl PeerCore {
             remote.application().is_none_or(|application| application.common.removed)
         });
         if negotiated && refused && self.sctp_connected {
-            for channel in self.open_channels() {
-                if channel.mark_closed() {
-                    channel.add_news(news::CLOSED);
-                    self.ring(&channel);
-                }
+            let channels: Vec<_> = self.streams.values().map(|e| e.channel.clone()).collect();
+            for channel in channels {
+                self.announce_closed(&channel);
             }
         }
-    }
-
-    fn open_channels(&self) -> Vec<std::sync::Arc<crate::channel::DataChannel>> {
-        self.streams.values().map(|entry| entry.channel.clone()).collect()
     }
 
     /// Adds a candidate of the peer; duplicates are ignored.
