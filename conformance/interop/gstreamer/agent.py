@@ -24,6 +24,8 @@ class Agent:
         self.peer.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
         self.pipeline.add(self.peer)
         self.channels = {}
+        self.reported = set()
+        self.lock = threading.Lock()
         self.described = False
         self.peer.connect("on-data-channel", lambda _, channel: self.adopt(channel))
         self.peer.connect("notify::ice-gathering-state", lambda *_: self.describe())
@@ -40,17 +42,21 @@ class Agent:
         channel.connect("on-message-data", lambda _, data: report_message(label, octets(data)))
         channel.connect("on-close", lambda _: report("channel-closed", label=label))
         channel.connect("on-error", lambda _, error: report("error", text=error.message))
+        # The channel may open on another thread at any moment: listen first, then look.
+        channel.connect("on-open", self.opened)
         if channel.get_property("ready-state") == GstWebRTC.WebRTCDataChannelState.OPEN:
             self.opened(channel)
-        else:
-            channel.connect("on-open", self.opened)
 
-    @staticmethod
-    def opened(channel):
+    def opened(self, channel):
+        label = channel.get_property("label")
+        with self.lock:
+            if label in self.reported:
+                return
+            self.reported.add(label)
         retransmits = channel.get_property("max-retransmits")
         report(
             "open",
-            label=channel.get_property("label"),
+            label=label,
             protocol=channel.get_property("protocol"),
             ordered=channel.get_property("ordered"),
             retransmits=None if retransmits == -1 else retransmits,
