@@ -38,6 +38,45 @@ pub trait Runtime: Send + Sync + Debug + 'static {
 
     /// Takes a bound UDP socket.
     fn udp(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn UdpSocket>>;
+
+    /// Connects to `remote`, from `local` if given (port 0 lets the system choose).
+    fn tcp_connect(&self, local: Option<SocketAddr>, remote: SocketAddr) -> TcpConnect;
+
+    /// Takes a bound listener.
+    fn tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Box<dyn TcpListener>>;
+}
+
+/// Becomes a connected stream.
+pub type TcpConnect = Pin<Box<dyn Future<Output = io::Result<Box<dyn TcpStream>>> + Send>>;
+
+/// A connected TCP stream. Dropping it closes it.
+pub trait TcpStream: Send + Debug {
+    /// Reads what is there; 0 bytes mean that the other side has ended its direction.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes what the socket takes now.
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Ends our direction.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Our address.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// The other side's address.
+    fn peer_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A TCP socket that accepts connections.
+pub trait TcpListener: Send + Sync + Debug {
+    /// Ready with the next connection and where it comes from. Only one task may wait at a time.
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Box<dyn TcpStream>, SocketAddr)>>;
+
+    /// The address it is bound to.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
 /// A timer that can be moved.

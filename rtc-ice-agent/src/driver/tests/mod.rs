@@ -17,7 +17,9 @@ use rtc_core::backend::{
     IceSink, IceTransport, Transmit,
 };
 use rtc_core::candidate::{Candidate, CandidateKind};
-use rtc_core::runtime::{RecvMeta, Runtime, Task, Timer, TokioRuntime, UdpSocket, UdpTransmit};
+use rtc_core::runtime::{
+    RecvMeta, Runtime, Task, TcpConnect, TcpListener, Timer, TokioRuntime, UdpSocket, UdpTransmit,
+};
 use rtc_core::state::IceState;
 
 use crate::{BACKEND, stun};
@@ -436,6 +438,14 @@ impl Runtime for ValveRuntime {
 
     fn udp(&self, socket: StdSocket) -> io::Result<Arc<dyn UdpSocket>> {
         Ok(Arc::new(ValveSocket { inner: self.inner.udp(socket)?, valve: self.valve.clone() }))
+    }
+
+    fn tcp_connect(&self, local: Option<SocketAddr>, remote: SocketAddr) -> TcpConnect {
+        self.inner.tcp_connect(local, remote)
+    }
+
+    fn tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Box<dyn TcpListener>> {
+        self.inner.tcp_listener(listener)
     }
 
     fn shutdown(&self, deadline: Instant) -> bool {
