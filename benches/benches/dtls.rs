@@ -6,7 +6,8 @@ use std::time::Instant;
 use criterion::{BatchSize, Throughput};
 use rtc_core::Result;
 use rtc_core::backend::dtls::{
-    Certificate, CertificateKind, DtlsBackend, DtlsConfig, DtlsEvent, DtlsRole, DtlsSession,
+    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsConfig, DtlsEvent, DtlsRole,
+    DtlsSession,
 };
 use rtc_tls_rustls::BACKEND;
 
@@ -43,13 +44,13 @@ fn main() -> Result<()> {
         ("handshake of both ends, EC", CertificateKind::Ecdsa),
         ("handshake of both ends, RSA", CertificateKind::Rsa),
     ] {
-        let certificate = BACKEND.generate_certificate(kind)?;
+        let certificate = BACKEND.generate_certificate(kind, None)?;
         group.bench_function(name, |bencher| {
             bencher.iter(|| handshake(&certificate).expect("both ends are ours"));
         });
     }
 
-    let certificate = BACKEND.generate_certificate(CertificateKind::Ecdsa)?;
+    let certificate = BACKEND.generate_certificate(CertificateKind::Ecdsa, None)?;
     let [mut client, mut server] = handshake(&certificate)?;
     let overhead = client.overhead();
     let size = overhead.head + PAYLOAD + overhead.tail;

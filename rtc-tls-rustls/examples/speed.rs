@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rtc_core::Result;
 use rtc_core::backend::dtls::{
-    Certificate, CertificateKind, DtlsBackend, DtlsConfig, DtlsEvent, DtlsRole, DtlsSession,
+    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsConfig, DtlsEvent, DtlsRole,
+    DtlsSession,
 };
 use rtc_tls_rustls::BACKEND;
 
@@ -50,7 +51,7 @@ fn best(count: u32, mut round: impl FnMut() -> Result<Duration>) -> Result<Durat
 fn main() -> Result<()> {
     for kind in [CertificateKind::Ecdsa, CertificateKind::Rsa] {
         let start = Instant::now();
-        let certificate = match BACKEND.generate_certificate(kind) {
+        let certificate = match BACKEND.generate_certificate(kind, None) {
             Ok(certificate) => certificate,
             Err(error) => {
                 println!("{kind:?}: {error}");
@@ -69,7 +70,7 @@ fn main() -> Result<()> {
         println!("{kind:?} handshake, both ends: {time:?} ({per_second:.0}/s)");
     }
 
-    let certificate = BACKEND.generate_certificate(CertificateKind::Ecdsa)?;
+    let certificate = BACKEND.generate_certificate(CertificateKind::Ecdsa, None)?;
     let [mut client, mut server] = handshake(&certificate)?;
     let overhead = client.overhead();
     const COUNT: u32 = 10_000;

@@ -11,17 +11,17 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use crate::crypto::{self, provider};
 use crate::x509;
 
-/// The common name of generated certificates.
+/// The common name of generated certificates that are not for a host.
 const COMMON_NAME: &str = "libdatachannel";
 
-/// Makes a key and a certificate signed by it.
-pub(crate) fn generate(kind: CertificateKind) -> Result<Certificate> {
+/// Makes a key and a certificate signed by it, for the server `host` or for a WebRTC peer.
+pub(crate) fn generate(kind: CertificateKind, host: Option<&str>) -> Result<Certificate> {
     let pkcs8 = match kind {
         CertificateKind::Ecdsa => generate_ecdsa()?,
         CertificateKind::Rsa => generate_rsa()?,
     };
     let key = signing_key(PrivateKeyDer::Pkcs8(pkcs8))?;
-    let der = x509::self_signed(COMMON_NAME, &*key, SystemTime::now())?;
+    let der = x509::self_signed(host.unwrap_or(COMMON_NAME), host, &*key, SystemTime::now())?;
     Ok(certificate(vec![CertificateDer::from(der)], key))
 }
 

@@ -13,6 +13,10 @@ pub(crate) const SET: u8 = 0x31;
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 /// `[3]`, constructed.
 pub(crate) const CONTEXT_3: u8 = 0xa3;
+/// `dNSName` in a `GeneralName` (RFC 5280 §4.2.1.6).
+pub(crate) const DNS_NAME: u8 = 0x82;
+/// `iPAddress` in a `GeneralName`.
+pub(crate) const IP_ADDRESS: u8 = 0x87;
 
 /// Reads elements one after the other.
 #[derive(Clone, Copy)]

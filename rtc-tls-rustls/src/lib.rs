@@ -32,7 +32,8 @@ use std::time::Instant;
 
 use rtc_core::Result;
 use rtc_core::backend::dtls::{
-    Certificate, CertificateKind, DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsSession,
+    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsCapabilities, DtlsConfig,
+    DtlsSession,
 };
 use rtc_core::backend::tls::{TlsBackend, TlsClientConfig, TlsServerConfig, TlsSession};
 
@@ -42,6 +43,25 @@ pub static BACKEND: RustlsBackend = RustlsBackend;
 /// Makes certificates and sessions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustlsBackend;
+
+impl CertificateBackend for RustlsBackend {
+    fn generate_certificate(
+        &self,
+        kind: CertificateKind,
+        host: Option<&str>,
+    ) -> Result<Certificate> {
+        certificate::generate(kind, host)
+    }
+
+    fn load_certificate(
+        &self,
+        certificate_pem: &str,
+        key_pem: &str,
+        passphrase: Option<&str>,
+    ) -> Result<Certificate> {
+        pem::load(certificate_pem, key_pem, passphrase)
+    }
+}
 
 impl DtlsBackend for RustlsBackend {
     fn name(&self) -> &'static str {
@@ -55,19 +75,6 @@ impl DtlsBackend for RustlsBackend {
             dtls13: false,
             srtp: true,
         }
-    }
-
-    fn generate_certificate(&self, kind: CertificateKind) -> Result<Certificate> {
-        certificate::generate(kind)
-    }
-
-    fn load_certificate(
-        &self,
-        certificate_pem: &str,
-        key_pem: &str,
-        passphrase: Option<&str>,
-    ) -> Result<Certificate> {
-        pem::load(certificate_pem, key_pem, passphrase)
     }
 
     fn session(&self, config: DtlsConfig, now: Instant) -> Result<Box<dyn DtlsSession>> {

@@ -4,6 +4,7 @@
 //! certificate. Some peers send version 1 certificates, which a certificate path validator would
 //! refuse; this reader does not care.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rtc_core::{Error, Result};
@@ -22,6 +23,8 @@ const VALID_AFTER: Duration = Duration::from_secs(365 * 24 * 3600);
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// `id-ce-basicConstraints`, 2.5.29.19.
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+/// `id-ce-subjectAltName`, 2.5.29.17.
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// `AlgorithmIdentifier` of ecdsa-with-SHA256 (RFC 5758 §3.2).
 const ECDSA_WITH_SHA256: &[u8] =
     &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
@@ -60,8 +63,13 @@ pub(crate) fn key_info(mut info: Reader<'_>) -> Option<PublicKey<'_>> {
 }
 
 /// A certificate for `key`, signed by itself with SHA-256: the common name `name`, a random
-/// serial number, valid from an hour ago for a year.
-pub(crate) fn self_signed(name: &str, key: &dyn SigningKey, now: SystemTime) -> Result<Vec<u8>> {
+/// serial number, valid from an hour ago for a year. TLS clients look for `host` in it.
+pub(crate) fn self_signed(
+    name: &str,
+    host: Option<&str>,
+    key: &dyn SigningKey,
+    now: SystemTime,
+) -> Result<Vec<u8>> {
     let (signer, algorithm) = [
         (SignatureScheme::ECDSA_NISTP256_SHA256, ECDSA_WITH_SHA256),
         (SignatureScheme::RSA_PKCS1_SHA256, SHA256_WITH_RSA),
@@ -77,8 +85,8 @@ pub(crate) fn self_signed(name: &str, key: &dyn SigningKey, now: SystemTime) -> 
     // Positive, and without superfluous zeros in front.
     serial[0] = serial[0] & 0x7f | 0x40;
     let name = distinguished_name(name);
-    let extensions =
-        der::element(der::CONTEXT_3, &[&der::element(der::SEQUENCE, &[&not_an_authority()])]);
+    let alternative = host.map(alternative_name).unwrap_or_default();
+    let extensions = der::element(der::SEQUENCE, &[&not_an_authority(), &alternative]);
     let body = der::element(
         der::SEQUENCE,
         &[
@@ -89,7 +97,7 @@ pub(crate) fn self_signed(name: &str, key: &dyn SigningKey, now: SystemTime) -> 
             &der::element(der::SEQUENCE, &[&time(now - VALID_BEFORE), &time(now + VALID_AFTER)]),
             &name,
             public_key.as_ref(),
-            &extensions,
+            &der::element(der::CONTEXT_3, &[&extensions]),
         ],
     );
     let signature = signer
@@ -115,11 +123,25 @@ fn distinguished_name(common_name: &str) -> Vec<u8> {
 /// basicConstraints with nothing in it, which makes version 3 the right one: path validators
 /// refuse certificates of version 1.
 fn not_an_authority() -> Vec<u8> {
+    extension(BASIC_CONSTRAINTS, &der::element(der::SEQUENCE, &[]))
+}
+
+/// subjectAltName with the address or name (RFC 5280 §4.2.1.6).
+fn alternative_name(host: &str) -> Vec<u8> {
+    let name = match host.parse() {
+        Ok(IpAddr::V4(address)) => der::element(der::IP_ADDRESS, &[&address.octets()]),
+        Ok(IpAddr::V6(address)) => der::element(der::IP_ADDRESS, &[&address.octets()]),
+        Err(_) => der::element(der::DNS_NAME, &[host.as_bytes()]),
+    };
+    extension(SUBJECT_ALT_NAME, &der::element(der::SEQUENCE, &[&name]))
+}
+
+fn extension(identifier: &[u8], value: &[u8]) -> Vec<u8> {
     der::element(
         der::SEQUENCE,
         &[
-            &der::element(der::OBJECT_IDENTIFIER, &[BASIC_CONSTRAINTS]),
-            &der::element(der::OCTET_STRING, &[&der::element(der::SEQUENCE, &[])]),
+            &der::element(der::OBJECT_IDENTIFIER, &[identifier]),
+            &der::element(der::OCTET_STRING, &[value]),
         ],
     )
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use common::{Link, Random, Side, both_connected, certificate, connected_pair, run, session};
 use proptest::prelude::*;
-use rtc_core::backend::dtls::{Certificate, CertificateKind, DtlsBackend, DtlsEvent, DtlsRole};
+use rtc_core::backend::dtls::{
+    Certificate, CertificateBackend, CertificateKind, DtlsEvent, DtlsRole,
+};
 use rtc_tls_rustls::BACKEND;
 
 const RECORD_HEADER: usize = 13;

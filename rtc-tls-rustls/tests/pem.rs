@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,9 @@ use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use openssl::x509::{X509, X509NameBuilder};
 use proptest::prelude::*;
-use rtc_core::backend::dtls::{Certificate, CertificateKind, DtlsBackend, DtlsRole};
+use rtc_core::backend::dtls::{
+    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsRole,
+};
 use rtc_tls_rustls::BACKEND;
 
 const PASSPHRASE: &str = "correct horse";
@@ -185,6 +188,30 @@ fn generated_certificates_are_what_the_reference_implementation_makes() {
             |der: &[u8]| X509::from_der(der).unwrap().serial_number().to_bn().unwrap().to_vec();
         assert_ne!(serial(certificate.der()), serial(common::certificate(kind).der()));
     }
+}
+
+#[test]
+fn a_generated_certificate_names_the_host_it_is_for() {
+    for host in ["localhost", "example.com", "127.0.0.1", "::1"] {
+        let made = BACKEND.generate_certificate(CertificateKind::Ecdsa, Some(host)).unwrap();
+        let x509 = X509::from_der(made.der()).unwrap();
+        assert!(x509.verify(&x509.public_key().unwrap()).unwrap(), "{host}");
+        let name = x509.subject_name().entries().next().unwrap();
+        assert_eq!(name.data().as_slice(), host.as_bytes());
+        let names = x509.subject_alt_names().unwrap();
+        let [alternative] = names.iter().collect::<Vec<_>>()[..] else { panic!("one name") };
+        match host.parse() {
+            Ok(IpAddr::V4(ip)) => assert_eq!(alternative.ipaddress(), Some(&ip.octets()[..])),
+            Ok(IpAddr::V6(ip)) => assert_eq!(alternative.ipaddress(), Some(&ip.octets()[..])),
+            Err(_) => assert_eq!(alternative.dnsname(), Some(host)),
+        }
+    }
+    assert!(
+        X509::from_der(common::certificate(CertificateKind::Ecdsa).der())
+            .unwrap()
+            .subject_alt_names()
+            .is_none()
+    );
 }
 
 proptest! {

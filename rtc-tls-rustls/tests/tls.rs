@@ -17,7 +17,7 @@ use openssl::ssl::{
 };
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509NameBuilder};
-use rtc_core::backend::dtls::{CertificateKind, DtlsBackend};
+use rtc_core::backend::dtls::{CertificateBackend, CertificateKind, DtlsBackend};
 use rtc_core::backend::tls::{TlsBackend, TlsClientConfig, TlsRead, TlsServerConfig, TlsSession};
 use rtc_tls_rustls::BACKEND;
 
@@ -25,7 +25,7 @@ const TRUSTING: TlsClientConfig = TlsClientConfig { disable_verification: true }
 const VERIFYING: TlsClientConfig = TlsClientConfig { disable_verification: false };
 
 fn server(kind: CertificateKind) -> Box<dyn TlsSession> {
-    let certificate = BACKEND.generate_certificate(kind).unwrap();
+    let certificate = BACKEND.generate_certificate(kind, None).unwrap();
     BACKEND.server(&TlsServerConfig { certificate }).unwrap()
 }
 
@@ -278,7 +278,7 @@ fn our_server_works_with_openssl() {
             continue;
         }
         for version in VERSIONS {
-            let certificate = BACKEND.generate_certificate(kind).unwrap();
+            let certificate = BACKEND.generate_certificate(kind, None).unwrap();
             let mut context = SslContext::builder(SslMethod::tls()).unwrap();
             context.set_max_proto_version(Some(version)).unwrap();
             // The certificate verifies as its own root.

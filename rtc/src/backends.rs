@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use rtc_core::backend::{DtlsBackend, IceBackend};
+use rtc_core::backend::{DtlsBackend, IceBackend, TlsBackend};
 use rtc_core::peer::Backends;
 use rtc_core::{Error, Result};
 
@@ -20,6 +20,12 @@ pub static ICE_BACKENDS: &[&dyn IceBackend] = &[
 
 /// The DTLS backends that are compiled in; the first is the default.
 pub static DTLS_BACKENDS: &[&dyn DtlsBackend] = &[
+    #[cfg(feature = "tls-rustls")]
+    &rtc_tls_rustls::BACKEND,
+];
+
+/// The backends for TLS streams that are compiled in; the first is the default.
+pub static TLS_BACKENDS: &[&dyn TlsBackend] = &[
     #[cfg(feature = "tls-rustls")]
     &rtc_tls_rustls::BACKEND,
 ];
@@ -42,6 +48,15 @@ pub fn dtls_backend(name: &str) -> Result<&'static dyn DtlsBackend> {
         .ok_or_else(|| Error::invalid(format!("there is no TLS backend named {name:?}")))
 }
 
+/// The backend for TLS streams of that name.
+pub fn tls_backend(name: &str) -> Result<&'static dyn TlsBackend> {
+    TLS_BACKENDS
+        .iter()
+        .find(|backend| backend.name() == name)
+        .copied()
+        .ok_or_else(|| Error::invalid(format!("there is no TLS backend named {name:?}")))
+}
+
 /// What connections use that do not choose for themselves: the environment's choice
 /// (`RTC_ICE_BACKEND`, `RTC_TLS_BACKEND`, unless the process is privileged), else the first.
 pub fn default_backends() -> Backends {
@@ -52,6 +67,13 @@ pub fn default_backends() -> Backends {
         log::info!("backends: ICE by {}, TLS by {}", ice.name(), dtls.name());
         Backends { ice, dtls }
     })
+}
+
+/// What TLS streams use: the same environment variable `RTC_TLS_BACKEND` chooses, else the first.
+pub fn default_tls_backend() -> &'static dyn TlsBackend {
+    static CHOICE: OnceLock<&'static dyn TlsBackend> = OnceLock::new();
+    *CHOICE
+        .get_or_init(|| from_environment("RTC_TLS_BACKEND", tls_backend).unwrap_or(TLS_BACKENDS[0]))
 }
 
 fn from_environment<T>(variable: &str, find: fn(&str) -> Result<T>) -> Option<T> {

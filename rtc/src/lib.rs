@@ -27,7 +27,10 @@ mod connection;
 mod library;
 mod sys;
 
-pub use backends::{DTLS_BACKENDS, ICE_BACKENDS, default_backends, dtls_backend, ice_backend};
+pub use backends::{
+    DTLS_BACKENDS, ICE_BACKENDS, TLS_BACKENDS, default_backends, default_tls_backend, dtls_backend,
+    ice_backend, tls_backend,
+};
 pub use channel::DataChannel;
 pub use connection::{Builder, PeerConnection};
 pub use library::{

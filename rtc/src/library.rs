@@ -85,7 +85,7 @@ pub fn preload() -> Result<()> {
     LIBRARY.lock().engine()?;
     // The first use of a cryptographic library takes it a while to find its feet.
     let backends = crate::default_backends();
-    backends.dtls.generate_certificate(CertificateKind::Ecdsa).map(|_| ())
+    backends.dtls.generate_certificate(CertificateKind::Ecdsa, None).map(|_| ())
 }
 
 /// Sets how many threads run callbacks at first; 0 is one for each processor, and at least two.

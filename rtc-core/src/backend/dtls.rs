@@ -1,30 +1,18 @@
 //! The DTLS role (RFC 6347, RFC 9147): authenticate the peer and protect datagrams.
 
-use std::any::Any;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Instant;
 
+pub use super::certificate::{Certificate, CertificateBackend, CertificateKind};
 use crate::error::Result;
 
-/// Makes certificates and DTLS sessions.
-pub trait DtlsBackend: Send + Sync + Debug + 'static {
+/// Makes DTLS sessions, and certificates for them.
+pub trait DtlsBackend: CertificateBackend + Send + Sync + Debug + 'static {
     /// The name by which users choose it: `rustls`, `openssl`.
     fn name(&self) -> &'static str;
 
     /// What it can do.
     fn capabilities(&self) -> DtlsCapabilities;
-
-    /// Makes a key and a self-signed certificate. RSA keys take a second or more.
-    fn generate_certificate(&self, kind: CertificateKind) -> Result<Certificate>;
-
-    /// Loads a certificate and its private key from PEM text; `passphrase` opens an encrypted key.
-    fn load_certificate(
-        &self,
-        certificate_pem: &str,
-        key_pem: &str,
-        passphrase: Option<&str>,
-    ) -> Result<Certificate>;
 
     /// Starts a session. A client has its first flight ready in
     /// [`DtlsSession::poll_transmit`].
@@ -148,46 +136,6 @@ pub enum SrtpProfile {
     AeadAes128Gcm,
     /// `SRTP_AEAD_AES_256_GCM`
     AeadAes256Gcm,
-}
-
-/// Kind of key in a generated certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum CertificateKind {
-    /// ECDSA on P-256.
-    #[default]
-    Ecdsa,
-    /// RSA with 2048 bits.
-    Rsa,
-}
-
-/// A certificate with its private key, as one backend holds it. Cheap to clone.
-#[derive(Clone)]
-pub struct Certificate {
-    der: Arc<[u8]>,
-    key: Arc<dyn Any + Send + Sync>,
-}
-
-impl Certificate {
-    /// `der` is the X.509 certificate; `key` is whatever the backend signs with.
-    pub fn new(der: impl Into<Arc<[u8]>>, key: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { der: der.into(), key }
-    }
-
-    /// The X.509 certificate in DER.
-    pub fn der(&self) -> &[u8] {
-        &self.der
-    }
-
-    /// The backend's own form of the key; `None` when another backend made it.
-    pub fn key<K: Any + Send + Sync>(&self) -> Option<Arc<K>> {
-        self.key.clone().downcast().ok()
-    }
-}
-
-impl Debug for Certificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Certificate({} bytes)", self.der.len())
-    }
 }
 
 /// What a backend can do.

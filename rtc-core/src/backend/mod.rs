@@ -3,10 +3,12 @@
 //! A backend that owns sockets or threads hides them behind these traits. No backend knows of
 //! another one, and none is known to this crate.
 
+pub mod certificate;
 pub mod dtls;
 pub mod ice;
 pub mod tls;
 
+pub use certificate::CertificateBackend;
 pub use dtls::{DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsEvent, DtlsRole, DtlsSession};
 pub use ice::{
     IceBackend, IceCapabilities, IceConfig, IceEvent, IceHost, IceParameters, IceRole, IceServer,

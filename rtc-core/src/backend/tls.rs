@@ -2,11 +2,11 @@
 
 use std::fmt::Debug;
 
-use super::dtls::Certificate;
+use super::certificate::{Certificate, CertificateBackend};
 use crate::error::Result;
 
-/// Makes TLS sessions.
-pub trait TlsBackend: Send + Sync + Debug + 'static {
+/// Makes TLS sessions, and certificates for servers.
+pub trait TlsBackend: CertificateBackend + Send + Sync + Debug + 'static {
     /// The name by which users choose it: `rustls`, `openssl`.
     fn name(&self) -> &'static str;
 

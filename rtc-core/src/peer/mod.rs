@@ -300,7 +300,7 @@ impl Peer {
     fn certificate(&self) -> Result<Certificate> {
         let made = self.certificate.get_or_init(|| {
             let kind = self.config.certificate;
-            self.backends.dtls.generate_certificate(kind).map_err(|error| error.to_string())
+            self.backends.dtls.generate_certificate(kind, None).map_err(|error| error.to_string())
         });
         made.clone().map_err(|reason| Error::failure(format!("no certificate: {reason}")))
     }

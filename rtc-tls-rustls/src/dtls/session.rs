@@ -482,7 +482,7 @@ mod tests {
 
     fn pair(now: Instant) -> [Session; 2] {
         let mut sides = [DtlsRole::Client, DtlsRole::Server].map(|role| {
-            let certificate = generate(CertificateKind::Ecdsa).expect("it can be made");
+            let certificate = generate(CertificateKind::Ecdsa, None).expect("it can be made");
             let config = DtlsConfig { certificate, role, mtu: 1200, srtp_profiles: Vec::new() };
             Session::new(config, now).expect("it starts")
         });
@@ -533,7 +533,7 @@ mod tests {
     #[test]
     fn what_comes_before_the_keys_is_bounded() {
         let now = Instant::now();
-        let certificate = generate(CertificateKind::Ecdsa).expect("it can be made");
+        let certificate = generate(CertificateKind::Ecdsa, None).expect("it can be made");
         let role = DtlsRole::Server;
         let config = DtlsConfig { certificate, role, mtu: 1200, srtp_profiles: Vec::new() };
         let mut server = Session::new(config, now).expect("it starts");

@@ -12,8 +12,8 @@ use openssl::rsa::Rsa;
 use openssl::x509::X509;
 use rtc_core::ErrorKind;
 use rtc_core::backend::dtls::{
-    Certificate, CertificateKind, DtlsBackend, DtlsConfig, DtlsConnected, DtlsEvent, DtlsRole,
-    DtlsSession, SrtpProfile,
+    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsConfig, DtlsConnected,
+    DtlsEvent, DtlsRole, DtlsSession, SrtpProfile,
 };
 use rtc_tls_rustls::BACKEND;
 
@@ -43,7 +43,7 @@ impl Random {
 }
 
 pub(crate) fn certificate(kind: CertificateKind) -> Certificate {
-    match BACKEND.generate_certificate(kind) {
+    match BACKEND.generate_certificate(kind, None) {
         Err(error) if error.kind() == ErrorKind::Unsupported => loaded_rsa_certificate(),
         certificate => certificate.expect("certificates can be made"),
     }

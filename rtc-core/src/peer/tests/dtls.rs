@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backend::dtls::{
-    Certificate, CertificateKind, DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsConnected,
-    DtlsEvent, DtlsRole, DtlsSession, RecordOverhead,
+    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsCapabilities, DtlsConfig,
+    DtlsConnected, DtlsEvent, DtlsRole, DtlsSession, RecordOverhead,
 };
 use crate::error::{Error, Result};
 
@@ -65,6 +65,16 @@ fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
+impl CertificateBackend for Null {
+    fn generate_certificate(&self, _: CertificateKind, _: Option<&str>) -> Result<Certificate> {
+        Ok(certificate("generated"))
+    }
+
+    fn load_certificate(&self, _: &str, _: &str, _: Option<&str>) -> Result<Certificate> {
+        Err(Error::failure("the null cipher loads no certificates"))
+    }
+}
+
 impl DtlsBackend for Null {
     fn name(&self) -> &'static str {
         "null"
@@ -72,14 +82,6 @@ impl DtlsBackend for Null {
 
     fn capabilities(&self) -> DtlsCapabilities {
         DtlsCapabilities { rsa_local: false, rsa_remote: false, dtls13: false, srtp: false }
-    }
-
-    fn generate_certificate(&self, _: CertificateKind) -> Result<Certificate> {
-        Ok(certificate("generated"))
-    }
-
-    fn load_certificate(&self, _: &str, _: &str, _: Option<&str>) -> Result<Certificate> {
-        Err(Error::failure("the null cipher loads no certificates"))
     }
 
     fn session(&self, config: DtlsConfig, now: Instant) -> Result<Box<dyn DtlsSession>> {
