@@ -15,8 +15,9 @@ const BACKENDS: &[&str] =
 /// Arrows point one way: backends know the core and not each other, the core knows no backend.
 fn may_depend_on(package: &str) -> Option<Vec<&'static str>> {
     Some(match package {
-        "rtc-sctp-engine" | "rtc-media" | "conformance" | "librtc-benches" | "xtask" => vec![],
-        "rtc-core" => vec!["rtc-sctp-engine", "rtc-media"],
+        "rtc-sctp-engine" | "rtc-srtp-engine" | "rtc-media" | "conformance" | "librtc-benches"
+        | "xtask" => vec![],
+        "rtc-core" => vec!["rtc-sctp-engine", "rtc-srtp-engine", "rtc-media"],
         backend if BACKENDS.contains(&backend) => vec!["rtc-core"],
         "librtc" => [&["rtc-core", "rtc-media"], BACKENDS].concat(),
         "rtc-capi" => vec!["librtc", "rtc-core", "rtc-media"],
