@@ -4,8 +4,9 @@
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::sync::Arc;
 
-use librtc::{DataChannel, Message, MessageKind};
+use librtc::{DataChannel, ErrorHandler, Handler, Message, MessageHandler, MessageKind};
 
 use crate::abi;
 use crate::boundary::clamp;
@@ -62,9 +63,9 @@ type WithText = unsafe extern "C" fn(c_int, *const c_char, *mut c_void);
 type WithMessage = unsafe extern "C" fn(c_int, *const c_char, c_int, *mut c_void);
 
 /// For open, closed, buffered amount low, available.
-pub(crate) fn plain(id: c_int, callback: Plain) -> impl Fn(&DataChannel) + Send + Sync {
+pub(crate) fn plain(id: c_int, callback: Plain) -> Handler {
     // SAFETY: a function of the type that the header asks for, called as the header says.
-    move |_| call(id, |pointer| unsafe { callback(id, pointer) })
+    Arc::new(move || call(id, |pointer| unsafe { callback(id, pointer) }))
 }
 
 /// For states, whose numbers are those of the header.
@@ -87,21 +88,18 @@ pub(crate) fn texts(id: c_int, callback: WithTexts) -> impl Fn(&str, &str) + Sen
 }
 
 /// For errors.
-pub(crate) fn error(id: c_int, callback: WithText) -> impl Fn(&DataChannel, &str) + Send + Sync {
-    move |_, text| {
+pub(crate) fn error(id: c_int, callback: WithText) -> ErrorHandler {
+    Arc::new(move |text| {
         let text = c_string(text);
         // SAFETY: as in `plain`; the string lives until the callback returns.
         call(id, |pointer| unsafe { callback(id, text.as_ptr(), pointer) });
-    }
+    })
 }
 
 /// For messages: a binary one with its length, a text one terminated and with the negative of its
 /// length with terminator.
-pub(crate) fn message(
-    id: c_int,
-    callback: WithMessage,
-) -> impl Fn(&DataChannel, Message) + Send + Sync {
-    move |_, message| {
+pub(crate) fn message(id: c_int, callback: WithMessage) -> MessageHandler {
+    Arc::new(move |message: Message| {
         let length = clamp(message.data.len());
         match message.kind {
             MessageKind::Binary => call(id, |pointer| {
@@ -117,7 +115,7 @@ pub(crate) fn message(
                 call(id, |pointer| unsafe { callback(id, text.as_ptr().cast(), size, pointer) });
             }
         }
-    }
+    })
 }
 
 /// For data channels of the peer: they get an identifier at the moment they are handed over, and

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use librtc::{DataChannel, Error, PeerConnection, Result};
+use librtc::{Channel, DataChannel, Error, PeerConnection, Result};
 use parking_lot::RwLock;
 
 /// Locks of the table, so that threads with different objects seldom meet.
@@ -19,6 +19,16 @@ const SHARDS: usize = 64;
 pub(crate) enum Object {
     Peer(PeerConnection),
     DataChannel(DataChannel),
+}
+
+impl Object {
+    /// What all kinds of channels have in common.
+    fn channel(&self) -> Option<Arc<dyn Channel>> {
+        match self {
+            Self::Peer(_) => None,
+            Self::DataChannel(channel) => Some(channel.as_channel()),
+        }
+    }
 }
 
 struct Entry {
@@ -81,7 +91,7 @@ pub(crate) fn remove(id: c_int) {
 pub(crate) fn delete_peer(id: c_int) -> Result<PeerConnection> {
     begin_deletion(id, |object| match object {
         Object::Peer(peer) => Some(peer.clone()),
-        Object::DataChannel(_) => None,
+        _ => None,
     })
     .ok_or_else(|| no_peer(id))
 }
@@ -90,9 +100,14 @@ pub(crate) fn delete_peer(id: c_int) -> Result<PeerConnection> {
 pub(crate) fn delete_data_channel(id: c_int) -> Result<DataChannel> {
     begin_deletion(id, |object| match object {
         Object::DataChannel(channel) => Some(channel.clone()),
-        Object::Peer(_) => None,
+        _ => None,
     })
     .ok_or_else(|| no_data_channel(id))
+}
+
+/// The channel of any kind of that identifier, which nobody else can delete from now on.
+pub(crate) fn delete_channel(id: c_int) -> Result<Arc<dyn Channel>> {
+    begin_deletion(id, Object::channel).ok_or_else(|| no_channel(id))
 }
 
 fn no_peer(id: c_int) -> Error {
@@ -101,6 +116,10 @@ fn no_peer(id: c_int) -> Error {
 
 fn no_data_channel(id: c_int) -> Error {
     Error::invalid(format!("{id} is not a data channel"))
+}
+
+fn no_channel(id: c_int) -> Error {
+    Error::invalid(format!("{id} is not a data channel, track or WebSocket"))
 }
 
 /// Forgets all identifiers.
@@ -142,4 +161,9 @@ pub(crate) fn data_channel(id: c_int) -> Result<DataChannel> {
         Some(Object::DataChannel(channel)) => Ok(channel),
         _ => Err(no_data_channel(id)),
     }
+}
+
+/// The channel of any kind of that identifier.
+pub(crate) fn channel(id: c_int) -> Result<Arc<dyn Channel>> {
+    shard(id).read().get(&id).and_then(|entry| entry.object.channel()).ok_or_else(|| no_channel(id))
 }

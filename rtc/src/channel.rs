@@ -1,172 +1,162 @@
-//! Data channels as Rust users see them.
-
-use std::fmt;
-use std::sync::Arc;
-
-use rtc_core::Result;
-use rtc_core::channel::{DataChannel as Inner, Message};
-use rtc_core::config::Reliability;
-
-/// A data channel. Clones are handles to the same channel; dropping them does not close it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DataChannel {
-    inner: Shared,
-}
-
-#[derive(Clone)]
-struct Shared(Arc<Inner>);
-
-impl PartialEq for Shared {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Shared {}
+//! What data channels, tracks and WebSockets have in common, as Rust users see it.
 
 /// Defines the setters for a callback that gets nothing but the channel.
 macro_rules! handler {
     ($(#[$doc:meta])* $set:ident, $clear:ident) => {
         $(#[$doc])*
-        pub fn $set(&self, handler: impl Fn(&DataChannel) + Send + Sync + 'static) {
-            self.inner.0.$set(Some(Arc::new(move |inner| handler(&Self::new(inner.clone())))));
+        pub fn $set(&self, handler: impl Fn(&Self) + Send + Sync + 'static) {
+            let channel = Arc::downgrade(&self.inner);
+            self.inner.$set(Some(Arc::new(move || {
+                if let Some(inner) = channel.upgrade() {
+                    handler(&Self { inner });
+                }
+            })));
         }
 
         /// Takes that callback back; waits while it runs on another thread.
         pub fn $clear(&self) {
-            self.inner.0.$set(None);
+            self.inner.$set(None);
         }
     };
 }
 
-impl DataChannel {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner: Shared(inner) }
-    }
+/// Defines the common methods of a type whose `inner` is an `Arc` of a [`librtc::Channel`].
+///
+/// [`librtc::Channel`]: rtc_core::channel::Channel
+macro_rules! channel_methods {
+    ($type:ident) => {
+        impl $type {
+            /// The part that all kinds of channels have in common.
+            pub fn as_channel(&self) -> Arc<dyn rtc_core::channel::Channel> {
+                self.inner.clone()
+            }
 
-    /// The label, which need not be UTF-8 if the peer chose it.
-    pub fn label(&self) -> &[u8] {
-        self.inner.0.label()
-    }
+            /// True while messages can be sent.
+            pub fn is_open(&self) -> bool {
+                self.inner.is_open()
+            }
 
-    /// The protocol, empty when there is none, which need not be UTF-8 if the peer chose it.
-    pub fn protocol(&self) -> &[u8] {
-        self.inner.0.protocol()
-    }
+            /// True once closed, by either side.
+            pub fn is_closed(&self) -> bool {
+                self.inner.is_closed()
+            }
 
-    /// How hard the channel tries to deliver.
-    pub fn reliability(&self) -> Reliability {
-        self.inner.0.reliability()
-    }
+            /// Largest message that can be sent, in bytes.
+            pub fn max_message_size(&self) -> usize {
+                self.inner.max_message_size()
+            }
 
-    /// The SCTP stream; `None` until it is known.
-    pub fn stream(&self) -> Option<u16> {
-        self.inner.0.stream()
-    }
+            /// Bytes of messages that wait before the transport, which holds some more.
+            pub fn buffered_amount(&self) -> usize {
+                self.inner.buffered_amount()
+            }
 
-    /// True while messages can be sent.
-    pub fn is_open(&self) -> bool {
-        self.inner.0.is_open()
-    }
+            /// Sets the amount at or below which the callback of
+            /// [`Self::on_buffered_amount_low`] runs; 0 at first.
+            pub fn set_buffered_amount_low_threshold(&self, bytes: usize) {
+                self.inner.set_buffered_amount_low_threshold(bytes);
+            }
 
-    /// True once closed, by either side.
-    pub fn is_closed(&self) -> bool {
-        self.inner.0.is_closed()
-    }
+            /// Bytes that wait to be received.
+            pub fn available_amount(&self) -> usize {
+                self.inner.available_amount()
+            }
 
-    /// Largest message that can be sent, in bytes.
-    pub fn max_message_size(&self) -> usize {
-        self.inner.0.max_message_size()
-    }
+            /// Sends a message, or queues it when the transport is busy. Fails when the channel
+            /// is not open or the message larger than [`Self::max_message_size`].
+            pub fn send(&self, message: impl Into<Message>) -> Result<()> {
+                self.inner.send(message.into())
+            }
 
-    /// Bytes of messages that wait before the transport, which holds some more.
-    pub fn buffered_amount(&self) -> usize {
-        self.inner.0.buffered_amount()
-    }
+            /// Takes the next message that waits. While a message callback is set there is none.
+            pub fn receive(&self) -> Option<Message> {
+                self.inner.receive()
+            }
 
-    /// Sets the amount at or below which the callback of [`Self::on_buffered_amount_low`] runs;
-    /// 0 at first.
-    pub fn set_buffered_amount_low_threshold(&self, bytes: usize) {
-        self.inner.0.set_buffered_amount_low_threshold(bytes);
-    }
+            /// Takes the next message if `wanted` says so after a look at it.
+            pub fn receive_if(&self, wanted: impl FnOnce(&Message) -> bool) -> Option<Message> {
+                let mut wanted = Some(wanted);
+                self.inner.receive_if(&mut |message| {
+                    wanted.take().is_some_and(|wanted| wanted(message))
+                })
+            }
 
-    /// Bytes that wait to be received.
-    pub fn available_amount(&self) -> usize {
-        self.inner.0.available_amount()
-    }
+            /// Closes the channel once everything queued has been sent. Idempotent.
+            pub fn close(&self) {
+                self.inner.close();
+            }
 
-    /// Sends a message, or queues it when the transport is busy. Fails when the channel is not
-    /// open or the message larger than [`Self::max_message_size`].
-    pub fn send(&self, message: impl Into<Message>) -> Result<()> {
-        self.inner.0.send(message)
-    }
+            /// Closes the channel, waits for callbacks of it that run on other threads, and lets
+            /// none begin afterwards.
+            pub fn delete(&self) {
+                self.inner.delete();
+            }
 
-    /// Takes the next message that waits. While a message callback is set there is none.
-    pub fn receive(&self) -> Option<Message> {
-        self.inner.0.receive()
-    }
+            handler!(
+                /// Calls back when the channel has opened; at once if it has already and nobody
+                /// was told.
+                on_open, clear_on_open
+            );
+            handler!(
+                /// Calls back when the channel has closed.
+                on_closed, clear_on_closed
+            );
+            handler!(
+                /// Calls back when the buffered amount has fallen to the threshold.
+                on_buffered_amount_low, clear_on_buffered_amount_low
+            );
+            handler!(
+                /// Calls back when messages are available after there were none.
+                on_available, clear_on_available
+            );
 
-    /// Takes the next message if `wanted` says so after a look at it.
-    pub fn receive_if(&self, wanted: impl FnOnce(&Message) -> bool) -> Option<Message> {
-        self.inner.0.receive_if(wanted)
-    }
+            /// Calls back for errors of the channel.
+            pub fn on_error(&self, handler: impl Fn(&Self, &str) + Send + Sync + 'static) {
+                let channel = Arc::downgrade(&self.inner);
+                self.inner.on_error(Some(Arc::new(move |text: &str| {
+                    if let Some(inner) = channel.upgrade() {
+                        handler(&Self { inner }, text);
+                    }
+                })));
+            }
 
-    /// Closes the channel once everything queued has been sent. Its closed callback runs before
-    /// this returns. Idempotent.
-    pub fn close(&self) {
-        self.inner.0.close();
-    }
+            /// Takes that callback back; waits while it runs on another thread.
+            pub fn clear_on_error(&self) {
+                self.inner.on_error(None);
+            }
 
-    /// Closes the channel, waits for callbacks of it that run on other threads, and lets none
-    /// begin afterwards.
-    pub fn delete(&self) {
-        self.inner.0.delete();
-    }
+            /// Calls back for each message. Messages that wait already are delivered before this
+            /// returns.
+            pub fn on_message(&self, handler: impl Fn(&Self, Message) + Send + Sync + 'static) {
+                let channel = Arc::downgrade(&self.inner);
+                self.inner.on_message(Some(Arc::new(move |message| {
+                    if let Some(inner) = channel.upgrade() {
+                        handler(&Self { inner }, message);
+                    }
+                })));
+            }
 
-    handler!(
-        /// Calls back when the channel has opened; at once if it has already and nobody was told.
-        on_open, clear_on_open
-    );
-    handler!(
-        /// Calls back when the channel has closed.
-        on_closed, clear_on_closed
-    );
-    handler!(
-        /// Calls back when the buffered amount has fallen to the threshold.
-        on_buffered_amount_low, clear_on_buffered_amount_low
-    );
-    handler!(
-        /// Calls back when messages are available after there were none.
-        on_available, clear_on_available
-    );
+            /// Takes that callback back; waits while it runs on another thread. Messages queue up
+            /// again.
+            pub fn clear_on_message(&self) {
+                self.inner.on_message(None);
+            }
+        }
 
-    /// Calls back for errors of the channel.
-    pub fn on_error(&self, handler: impl Fn(&DataChannel, &str) + Send + Sync + 'static) {
-        self.inner.0.on_error(Some(Arc::new(move |inner, text| {
-            handler(&Self::new(inner.clone()), text);
-        })));
-    }
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.inner, &other.inner)
+            }
+        }
 
-    /// Takes that callback back; waits while it runs on another thread.
-    pub fn clear_on_error(&self) {
-        self.inner.0.on_error(None);
-    }
+        impl Eq for $type {}
 
-    /// Calls back for each message. Messages that wait already are delivered before this returns.
-    pub fn on_message(&self, handler: impl Fn(&DataChannel, Message) + Send + Sync + 'static) {
-        self.inner.0.on_message(Some(Arc::new(move |inner, message| {
-            handler(&Self::new(inner.clone()), message);
-        })));
-    }
-
-    /// Takes that callback back; waits while it runs on another thread. Messages queue up again.
-    pub fn clear_on_message(&self) {
-        self.inner.0.on_message(None);
-    }
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.inner.fmt(f)
+            }
+        }
+    };
 }
 
-impl fmt::Debug for DataChannel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.0.fmt(f)
-    }
-}
+pub(crate) use {channel_methods, handler};

@@ -15,7 +15,7 @@ use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState}
 use rtc_core::{Error, Result};
 
 use crate::backends::default_backends;
-use crate::channel::DataChannel;
+use crate::data_channel::DataChannel;
 use crate::library::{Share, sctp_settings};
 
 /// A peer connection. Clones are handles to the same connection; dropping the last one deletes it.

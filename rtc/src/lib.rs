@@ -24,6 +24,7 @@
 mod backends;
 mod channel;
 mod connection;
+mod data_channel;
 mod library;
 mod sys;
 
@@ -31,8 +32,8 @@ pub use backends::{
     DTLS_BACKENDS, ICE_BACKENDS, TLS_BACKENDS, default_backends, default_tls_backend, dtls_backend,
     ice_backend, tls_backend,
 };
-pub use channel::DataChannel;
 pub use connection::{Builder, PeerConnection};
+pub use data_channel::DataChannel;
 pub use library::{
     cleanup, cleanup_now, preload, sctp_settings, set_callback_threads, set_sctp_settings,
 };
@@ -40,7 +41,7 @@ pub use rtc_core::backend;
 pub use rtc_core::backend::dtls::CertificateKind;
 pub use rtc_core::backend::ice::{IceServer, IceServerKind};
 pub use rtc_core::candidate::Candidate;
-pub use rtc_core::channel::{Message, MessageKind};
+pub use rtc_core::channel::{Channel, ErrorHandler, Handler, Message, MessageHandler, MessageKind};
 pub use rtc_core::config::{
     Configuration, CongestionControl, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DataChannelInit,
     MIN_MTU, Reliability, ReliabilityLimit, SctpSettings,

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
-use librtc::{DataChannel, Error, ErrorKind, Message, MessageKind, Result};
+use librtc::{Channel, Error, ErrorKind, Message, MessageKind, Result};
 
 use crate::boundary::{SUCCESS, bytes, clamp, copy_out, copy_text, required_mut, slice};
 use crate::handles;
@@ -11,47 +11,35 @@ use crate::{abi, callbacks};
 exports! {
     /// Sets or clears the callback for the channel having opened.
     pub extern "C" fn rtcSetOpenCallback(id: c_int, cb: abi::OpenCallback) -> c_int {
-        let channel = channel(id)?;
-        match cb {
-            Some(cb) => channel.on_open(callbacks::plain(id, cb)),
-            None => channel.clear_on_open(),
-        }
+        let channel = handles::channel(id)?;
+        channel.on_open(cb.map(|cb| callbacks::plain(id, cb)));
         SUCCESS
     }
 
     /// Sets or clears the callback for the channel having closed.
     pub extern "C" fn rtcSetClosedCallback(id: c_int, cb: abi::ClosedCallback) -> c_int {
-        let channel = channel(id)?;
-        match cb {
-            Some(cb) => channel.on_closed(callbacks::plain(id, cb)),
-            None => channel.clear_on_closed(),
-        }
+        let channel = handles::channel(id)?;
+        channel.on_closed(cb.map(|cb| callbacks::plain(id, cb)));
         SUCCESS
     }
 
     /// Sets or clears the callback for errors.
     pub extern "C" fn rtcSetErrorCallback(id: c_int, cb: abi::ErrorCallback) -> c_int {
-        let channel = channel(id)?;
-        match cb {
-            Some(cb) => channel.on_error(callbacks::error(id, cb)),
-            None => channel.clear_on_error(),
-        }
+        let channel = handles::channel(id)?;
+        channel.on_error(cb.map(|cb| callbacks::error(id, cb)));
         SUCCESS
     }
 
     /// Sets or clears the callback for messages.
     pub extern "C" fn rtcSetMessageCallback(id: c_int, cb: abi::MessageCallback) -> c_int {
-        let channel = channel(id)?;
-        match cb {
-            Some(cb) => channel.on_message(callbacks::message(id, cb)),
-            None => channel.clear_on_message(),
-        }
+        let channel = handles::channel(id)?;
+        channel.on_message(cb.map(|cb| callbacks::message(id, cb)));
         SUCCESS
     }
 
     /// Sends a message: binary of `size` bytes, or terminated text when `size` is negative.
     pub extern "C" fn rtcSendMessage(id: c_int, data: *const c_char, size: c_int) -> c_int {
-        let channel = channel(id)?;
+        let channel = handles::channel(id)?;
         let message = match (bytes_of_text(data, size), size) {
             (Some(text), _) => {
                 Message { kind: MessageKind::Text, ..Message::from(text) }
@@ -65,40 +53,40 @@ exports! {
 
     /// Closes a channel.
     pub extern "C" fn rtcClose(id: c_int) -> c_int {
-        channel(id)?.close();
+        handles::channel(id)?.close();
         SUCCESS
     }
 
     /// Closes a channel of any kind and deletes its identifier; waits for its running callbacks.
     pub extern "C" fn rtcDelete(id: c_int) -> c_int {
-        handles::delete_data_channel(id).map_err(|_| no_channel(id))?.delete();
+        handles::delete_channel(id)?.delete();
         handles::remove(id);
         SUCCESS
     }
 
     /// True while messages can be sent.
     pub extern "C" fn rtcIsOpen(id: c_int) -> bool {
-        Ok(channel(id)?.is_open())
+        Ok(handles::channel(id)?.is_open())
     }
 
     /// True once closed.
     pub extern "C" fn rtcIsClosed(id: c_int) -> bool {
-        Ok(channel(id)?.is_closed())
+        Ok(handles::channel(id)?.is_closed())
     }
 
     /// The largest message that can be sent, in bytes.
     pub extern "C" fn rtcMaxMessageSize(id: c_int) -> c_int {
-        Ok(clamp(channel(id)?.max_message_size()))
+        Ok(clamp(handles::channel(id)?.max_message_size()))
     }
 
     /// Bytes of messages that wait before the transport.
     pub extern "C" fn rtcGetBufferedAmount(id: c_int) -> c_int {
-        Ok(clamp(channel(id)?.buffered_amount()))
+        Ok(clamp(handles::channel(id)?.buffered_amount()))
     }
 
     /// Sets the amount at or below which the low callback runs.
     pub extern "C" fn rtcSetBufferedAmountLowThreshold(id: c_int, amount: c_int) -> c_int {
-        let channel = channel(id)?;
+        let channel = handles::channel(id)?;
         let amount = usize::try_from(amount)
             .map_err(|_| Error::invalid(format!("a threshold of {amount} bytes is negative")))?;
         channel.set_buffered_amount_low_threshold(amount);
@@ -110,26 +98,20 @@ exports! {
         id: c_int,
         cb: abi::BufferedAmountLowCallback,
     ) -> c_int {
-        let channel = channel(id)?;
-        match cb {
-            Some(cb) => channel.on_buffered_amount_low(callbacks::plain(id, cb)),
-            None => channel.clear_on_buffered_amount_low(),
-        }
+        let channel = handles::channel(id)?;
+        channel.on_buffered_amount_low(cb.map(|cb| callbacks::plain(id, cb)));
         SUCCESS
     }
 
     /// Bytes that wait to be received.
     pub extern "C" fn rtcGetAvailableAmount(id: c_int) -> c_int {
-        Ok(clamp(channel(id)?.available_amount()))
+        Ok(clamp(handles::channel(id)?.available_amount()))
     }
 
     /// Sets or clears the callback for messages being available again.
     pub extern "C" fn rtcSetAvailableCallback(id: c_int, cb: abi::AvailableCallback) -> c_int {
-        let channel = channel(id)?;
-        match cb {
-            Some(cb) => channel.on_available(callbacks::plain(id, cb)),
-            None => channel.clear_on_available(),
-        }
+        let channel = handles::channel(id)?;
+        channel.on_available(cb.map(|cb| callbacks::plain(id, cb)));
         SUCCESS
     }
 
@@ -140,21 +122,13 @@ exports! {
         buffer: *mut c_char,
         size: *mut c_int,
     ) -> c_int {
-        let channel = channel(id)?;
+        let channel = handles::channel(id)?;
         let size = required_mut(size, "size")?;
         let room = size.saturating_abs();
         *size = room;
-        receive(&channel, buffer, room, size)?;
+        receive(&*channel, buffer, room, size)?;
         SUCCESS
     }
-}
-
-fn channel(id: c_int) -> Result<DataChannel> {
-    handles::data_channel(id).map_err(|_| no_channel(id))
-}
-
-fn no_channel(id: c_int) -> Error {
-    Error::invalid(format!("{id} is not a data channel, track or WebSocket"))
 }
 
 /// The text that a negative size announces.
@@ -163,14 +137,14 @@ fn bytes_of_text<'a>(data: *const c_char, size: c_int) -> Option<&'a [u8]> {
 }
 
 fn receive(
-    channel: &DataChannel,
+    channel: &dyn Channel,
     buffer: *mut c_char,
     room: c_int,
     size: &mut c_int,
 ) -> Result<()> {
     let mut result = None;
     // The message stays in the queue unless it could be copied.
-    channel.receive_if(|message| {
+    channel.receive_if(&mut |message| {
         let length = clamp(message.data.len());
         let (needed, reported) = match message.kind {
             MessageKind::Binary => (length, length),

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use super::DataChannel;
 use super::message::Message;
 use crate::runtime::gate::Slot;
 
@@ -17,12 +16,12 @@ pub(super) const MESSAGE: Slot = Slot(3);
 pub(super) const LOW: Slot = Slot(4);
 pub(super) const AVAILABLE: Slot = Slot(5);
 
-/// A callback without arguments of its own.
-pub type Handler = Arc<dyn Fn(&Arc<DataChannel>) + Send + Sync>;
+/// A callback without arguments.
+pub type Handler = Arc<dyn Fn() + Send + Sync>;
 /// A callback for an error text.
-pub type ErrorHandler = Arc<dyn Fn(&Arc<DataChannel>, &str) + Send + Sync>;
+pub type ErrorHandler = Arc<dyn Fn(&str) + Send + Sync>;
 /// A callback for a message.
-pub type MessageHandler = Arc<dyn Fn(&Arc<DataChannel>, Message) + Send + Sync>;
+pub type MessageHandler = Arc<dyn Fn(Message) + Send + Sync>;
 
 #[derive(Default)]
 pub(super) struct Slots {

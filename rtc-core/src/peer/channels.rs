@@ -10,7 +10,7 @@ use super::core::{PeerCore, StreamEntry};
 use super::notes::note;
 use crate::association::{self, SendError, SendOptions};
 use crate::backend::dtls::DtlsRole;
-use crate::channel::{DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
+use crate::channel::{Channel, DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
 use crate::config::{DataChannelInit, ReliabilityLimit};
 use crate::dcep;
 use crate::error::{Error, Result};
@@ -77,7 +77,7 @@ impl PeerCore {
     pub(crate) fn send_message(
         &mut self,
         now: Instant,
-        channel: &Arc<DataChannel>,
+        channel: &DataChannel,
         message: Message,
     ) -> Result<()> {
         let limit = self.remote_max_message_size();
@@ -112,20 +112,23 @@ impl PeerCore {
                 Err(error) => return Err(Error::failure("message not sent").caused_by(error)),
             }
         }
-        state.buffered += size;
+        channel.port.add_buffered(size);
         state.outgoing.push_back((ppid, data));
         Ok(())
     }
 
     /// Begins to close a channel; false when it was closed already.
-    pub(crate) fn close_channel(&mut self, now: Instant, channel: &Arc<DataChannel>) -> bool {
+    pub(crate) fn close_channel(&mut self, now: Instant, channel: &DataChannel) -> bool {
         if !channel.mark_closed() {
             return false;
         }
-        self.unassigned.retain(|other| !Arc::ptr_eq(other, channel));
+        self.unassigned.retain(|other| !std::ptr::eq(&raw const **other, channel));
         let stream = channel.state.lock().stream;
         if let Some(stream) = stream
-            && self.streams.get(&stream).is_some_and(|e| Arc::ptr_eq(&e.channel, channel))
+            && self
+                .streams
+                .get(&stream)
+                .is_some_and(|e| std::ptr::eq(&raw const *e.channel, channel))
         {
             // What the channel had no room for has no reader any more, but fills the window that
             // all channels share.
@@ -178,7 +181,7 @@ impl PeerCore {
             }
         }
         for (channel, reason) in refused {
-            channel.add_error(reason.to_owned());
+            channel.port.add_error(reason.to_owned());
             self.announce_closed(&channel);
         }
     }
@@ -285,7 +288,7 @@ impl PeerCore {
         self.partial_bytes = others + entry.partial.len();
         match payload {
             Payload::Complete(message) => {
-                channel.push_received(message);
+                channel.port.push_received(message);
                 self.ring(&channel);
             }
             Payload::Partial => {}
@@ -295,7 +298,7 @@ impl PeerCore {
     }
 
     fn refuse_size(&mut self, now: Instant, stream: u16, channel: &Arc<DataChannel>) {
-        channel.add_error("a message was larger than the maximum announced".to_owned());
+        channel.port.add_error("a message was larger than the maximum announced".to_owned());
         self.announce_closed(channel);
         self.reset_if_flushed(now, stream);
     }
@@ -351,7 +354,7 @@ impl PeerCore {
         channel.state.lock().confirmed = true;
         self.occupy_stream(stream, &channel);
         self.send_control(now, stream, &dcep::Message::Ack);
-        channel.add_news(news::INCOMING);
+        channel.port.add_news(news::INCOMING);
         channel.mark_open();
         self.ring(&channel);
     }
@@ -392,7 +395,7 @@ impl PeerCore {
             }
             state.outgoing.pop_front();
             let more = !state.outgoing.is_empty();
-            let low = channel.sub_buffered(&mut state, size);
+            let low = channel.port.sub_buffered(size);
             let closed = state.phase == Phase::Closed;
             drop(state);
             self.waiting.pop_front();
@@ -411,7 +414,7 @@ impl PeerCore {
 
     pub(super) fn announce_closed(&mut self, channel: &Arc<DataChannel>) {
         if channel.mark_closed() {
-            channel.add_news(news::CLOSED);
+            channel.port.add_news(news::CLOSED);
         }
         self.ring(channel);
     }
@@ -443,10 +446,8 @@ impl PeerCore {
         let channel = Arc::clone(&entry.channel);
         if !channel.is_closed() {
             // What waits to be sent has no reader any more.
-            let mut state = channel.state.lock();
-            state.outgoing.clear();
-            state.buffered = 0;
-            drop(state);
+            channel.state.lock().outgoing.clear();
+            channel.port.discard_buffered();
             self.announce_closed(&channel);
         }
         self.reset_if_flushed(now, stream);

@@ -92,7 +92,7 @@ impl Peer {
         self.gate.wait_idle(DATA_CHANNEL);
         drop(old);
         for channel in waiting {
-            channel.add_news(crate::channel::news::INCOMING);
+            channel.port.add_news(crate::channel::news::INCOMING);
             self.data.ring(channel);
         }
     }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
 use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport};
 use crate::candidate::{Candidate, is_end_of_candidates};
-use crate::channel::{DataChannel, Message};
+use crate::channel::{Channel as _, DataChannel, Message};
 use crate::config::{Configuration, DataChannelInit};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -325,7 +325,7 @@ impl Peer {
         Ok(channel)
     }
 
-    pub(crate) fn send_message(&self, channel: &Arc<DataChannel>, message: Message) -> Result<()> {
+    pub(crate) fn send_message(&self, channel: &DataChannel, message: Message) -> Result<()> {
         let (result, urgency) = self.change_core(|core, now| {
             let result = core.send_message(now, channel, message);
             (result, core.urgency())
@@ -337,7 +337,7 @@ impl Peer {
         result
     }
 
-    pub(crate) fn close_channel(&self, channel: &Arc<DataChannel>) -> bool {
+    pub(crate) fn close_channel(&self, channel: &DataChannel) -> bool {
         self.with_core(|core, now| core.close_channel(now, channel))
     }
 
@@ -360,7 +360,7 @@ impl Peer {
         self.close();
         self.gate.close();
         for channel in channels {
-            channel.wait_idle();
+            channel.port.wait_idle();
         }
         self.clear_handlers();
     }

@@ -10,6 +10,7 @@ use super::notes::note;
 use crate::association::{self, AssociationConfig, Event, State};
 use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole, SrtpProfile};
 use crate::backend::ice::IceEvent;
+use crate::channel::Channel as _;
 use crate::state::{ConnectionState, GatheringState, IceState};
 use log::Level;
 

@@ -8,7 +8,7 @@ use super::network::{End, Link, Network};
 use super::scripted::Scripted;
 use crate::backend::dtls::{DtlsBackend, DtlsRole};
 use crate::backend::ice::IceEvent;
-use crate::channel::DataChannel;
+use crate::channel::{Channel as _, DataChannel};
 use crate::config::{Configuration, DataChannelInit};
 use crate::dcep;
 use crate::peer::transport::MAX_EARLY;

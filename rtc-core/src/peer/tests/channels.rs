@@ -11,7 +11,7 @@ use rtc_sctp_engine::SendOptions;
 use super::network::{Link, Network, patient};
 use super::scripted::Scripted;
 use crate::backend::dtls::DtlsRole;
-use crate::channel::{DataChannel, Message};
+use crate::channel::{Channel as _, DataChannel, Message};
 use crate::config::{Configuration, DataChannelInit, RECEIVE_QUEUE_BYTES, RECEIVE_QUEUE_MESSAGES};
 use crate::dcep;
 use crate::error::ErrorKind;
@@ -29,7 +29,7 @@ fn negotiated(stream: u16) -> DataChannelInit {
 fn errors_of(channel: &Arc<DataChannel>) -> Arc<Mutex<Vec<String>>> {
     let errors = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&errors);
-    channel.on_error(Some(Arc::new(move |_, text| seen.lock().push(text.to_owned()))));
+    channel.on_error(Some(Arc::new(move |text: &str| seen.lock().push(text.to_owned()))));
     errors
 }
 
@@ -401,7 +401,7 @@ fn a_channel_holds_its_peer_back_at_16_mib() {
     // Most of it is put there directly, to save time.
     let block = Bytes::from(vec![0; 1024 * 1024]);
     for _ in 0..RECEIVE_QUEUE_BYTES / block.len() - 1 {
-        far.push_received(Message::binary(block.clone()));
+        far.port.push_received(Message::binary(block.clone()));
     }
     let message = vec![1; 256 * 1024];
     for _ in 0..8 {
@@ -409,7 +409,7 @@ fn a_channel_holds_its_peer_back_at_16_mib() {
     }
     network.run(5);
     assert_eq!(far.available_amount(), RECEIVE_QUEUE_BYTES);
-    while far.state.lock().throttled {
+    while far.port.is_throttled() {
         network.receive(1, &far).unwrap();
     }
     network.run(1);
@@ -464,7 +464,7 @@ fn what_a_closed_channel_received_can_still_be_read() {
         }
         assert_eq!(count, 3000, "connection: {end_connection}");
         assert!(far.is_closed());
-        assert!(far.send("no").is_err());
+        assert!(far.send("no".into()).is_err());
     }
 }
 
@@ -474,7 +474,7 @@ fn the_buffered_amount_falls_to_its_threshold_once_for_each_time_it_rose_above()
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
     near.set_buffered_amount_low_threshold(300_000);
-    near.on_buffered_amount_low(Some(Arc::new(move |_| {
+    near.on_buffered_amount_low(Some(Arc::new(move || {
         counter.fetch_add(1, Ordering::Relaxed);
     })));
     for rise in 1..=3 {
@@ -509,7 +509,7 @@ fn a_channel_closes_at_both_ends_after_what_was_queued() {
         let [near, far] = [&channels[closer], &channels[1 - closer]];
         let closed = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&closed);
-        far.on_closed(Some(Arc::new(move |_| {
+        far.on_closed(Some(Arc::new(move || {
             counter.fetch_add(1, Ordering::Relaxed);
         })));
         for _ in 0..20 {

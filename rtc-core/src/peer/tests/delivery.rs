@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use super::network::{End, Link, Network, Rng, patient};
-use crate::channel::{DataChannel, Message, MessageKind};
+use crate::channel::{Channel as _, DataChannel, Message, MessageKind};
 use crate::config::{Configuration, DataChannelInit, Reliability, ReliabilityLimit};
 use crate::peer::transport::LINGER;
 use crate::state::ConnectionState;

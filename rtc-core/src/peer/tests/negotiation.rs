@@ -7,6 +7,7 @@ use super::network::{End, Link, Network};
 use crate::backend::dtls::DtlsRole;
 use crate::backend::ice::IceParameters;
 use crate::candidate::Candidate;
+use crate::channel::Channel as _;
 use crate::config::{Configuration, DataChannelInit};
 use crate::error::ErrorKind::{Failure, InvalidArgument};
 use crate::peer::events::{IceCommand, PeerEvent};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::dtls::{NULL, certificate};
 use crate::backend::dtls::DtlsBackend;
 use crate::backend::ice::{IceEvent, IceParameters};
-use crate::channel::{DataChannel, Message};
+use crate::channel::{Channel as _, DataChannel, Message};
 use crate::config::{Configuration, DataChannelInit};
 use crate::error::Result;
 use crate::peer::core::PeerCore;
@@ -216,9 +216,9 @@ impl Network {
 
     /// Takes a message as the application would.
     pub(super) fn receive(&mut self, end: usize, channel: &Arc<DataChannel>) -> Option<Message> {
-        let throttled = channel.state.lock().throttled;
+        let throttled = channel.port.is_throttled();
         let message = channel.receive()?;
-        if throttled && !channel.state.lock().throttled {
+        if throttled && !channel.port.is_throttled() {
             let (now, stream) = (self.instant(), channel.stream().unwrap());
             self.ends[end].core.resume_stream(now, stream);
             self.flush();

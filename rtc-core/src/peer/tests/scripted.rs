@@ -10,7 +10,7 @@ use super::dtls::{CLIENT_HELLO, NULL, SERVER_HELLO, hello, open_record, record};
 use super::network::End;
 use crate::backend::dtls::DtlsRole;
 use crate::backend::ice::IceEvent;
-use crate::channel::DataChannel;
+use crate::channel::{Channel as _, DataChannel};
 use crate::config::{Configuration, DataChannelInit};
 use crate::dcep;
 use crate::peer::transport::TransmitBuffer;
@@ -78,7 +78,7 @@ impl Scripted {
         let mut scripted = Self::described(role, end, sctp);
         for channel in &channels {
             let errors = Arc::clone(&scripted.errors);
-            channel.on_error(Some(Arc::new(move |_, text| errors.lock().push(text.to_owned()))));
+            channel.on_error(Some(Arc::new(move |text: &str| errors.lock().push(text.to_owned()))));
         }
         scripted.shake_hands("b");
         scripted.sctp.connect(now);

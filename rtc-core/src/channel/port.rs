@@ -1,0 +1,338 @@
+//! The application's side of a channel: what was received, the callbacks, and what they wait for.
+//!
+//! A port has three parts, none locked while user code runs: the *state* (queue and amounts), the
+//! *slots* (callbacks), and the *gate*, which lets callbacks in and waits for them when the channel
+//! is deleted. *News* is what the transport leaves for the callbacks: bits, told on the lane of the
+//! channel in an order that suits applications.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use parking_lot::Mutex;
+
+use super::message::Message;
+use super::slots::{AVAILABLE, CLOSED, ERROR, LOW, MESSAGE, OPEN, Slots};
+use super::{ErrorHandler, Handler, MessageHandler};
+use crate::config::{RECEIVE_QUEUE_BYTES, RECEIVE_QUEUE_MESSAGES};
+use crate::runtime::gate::{Gate, Slot};
+
+/// How many messages of a channel are delivered before other channels have their turn.
+const TURN: usize = 256;
+
+/// What waits to be told to the application, as bits.
+pub(crate) mod news {
+    pub(crate) const INCOMING: u8 = 1;
+    pub(crate) const OPEN: u8 = 2;
+    pub(crate) const AVAILABLE: u8 = 4;
+    pub(crate) const MESSAGES: u8 = 8;
+    pub(crate) const LOW: u8 = 16;
+    pub(crate) const ERROR: u8 = 32;
+    pub(crate) const CLOSED: u8 = 64;
+}
+
+/// What a port asks of the channel it belongs to.
+pub trait Source {
+    /// The application has taken enough of the messages that had filled the queue.
+    fn resume(&self);
+
+    /// Hands the channel over to the application, which did not make it.
+    fn announce(&self);
+
+    /// Asks the lane to tell the news once more, after the others in it; false when there is no
+    /// lane any longer.
+    fn ring_again(&self) -> bool;
+}
+
+/// The application's side of a channel.
+pub struct Port {
+    state: Mutex<State>,
+    slots: Mutex<Slots>,
+    gate: Gate,
+    news: AtomicU8,
+    rung: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// The open event has gone to its slot; messages may follow.
+    announced: bool,
+    received: VecDeque<Message>,
+    received_bytes: usize,
+    /// Messages stay in the transport because the queue is full.
+    throttled: bool,
+    /// Bytes of messages that the transport has not taken yet.
+    buffered: usize,
+    low_threshold: usize,
+    errors: Vec<String>,
+}
+
+impl Port {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            slots: Mutex::default(),
+            gate: Gate::new(),
+            news: AtomicU8::new(0),
+            rung: AtomicBool::new(false),
+        }
+    }
+
+    // For the application.
+
+    pub(super) fn buffered_amount(&self) -> usize {
+        self.state.lock().buffered
+    }
+
+    pub(super) fn set_low_threshold(&self, bytes: usize) {
+        self.state.lock().low_threshold = bytes;
+    }
+
+    pub(super) fn available_amount(&self) -> usize {
+        self.state.lock().received_bytes
+    }
+
+    /// Takes the next message if `wanted` says so, atomically.
+    pub(super) fn receive_if(
+        &self,
+        source: &(impl Source + ?Sized),
+        wanted: impl FnOnce(&Message) -> bool,
+    ) -> Option<Message> {
+        let mut state = self.state.lock();
+        if !wanted(state.received.front()?) {
+            return None;
+        }
+        let message = state.received.pop_front()?;
+        state.received_bytes -= message.data.len();
+        let drained = state.throttled
+            && state.received.len() <= RECEIVE_QUEUE_MESSAGES / 2
+            && state.received_bytes <= RECEIVE_QUEUE_BYTES / 2;
+        if drained {
+            state.throttled = false;
+            drop(state);
+            source.resume();
+        }
+        Some(message)
+    }
+
+    pub(super) fn on_open(&self, source: &(impl Source + ?Sized), handler: Option<Handler>) {
+        let set = handler.is_some();
+        self.set_signal(OPEN, handler);
+        if set {
+            self.deliver_messages(source, usize::MAX);
+        }
+    }
+
+    pub(super) fn on_error(&self, handler: Option<ErrorHandler>) {
+        let (missed, old) = {
+            let mut slots = self.slots.lock();
+            let old = std::mem::replace(&mut slots.error, handler);
+            let missed = if slots.error.is_some() { slots.missed_error.take() } else { None };
+            (missed, old)
+        };
+        self.gate.wait_idle(ERROR);
+        drop(old);
+        if let Some(text) = missed {
+            self.report_error(&text);
+        }
+    }
+
+    pub(super) fn on_message(
+        &self,
+        source: &(impl Source + ?Sized),
+        handler: Option<MessageHandler>,
+    ) {
+        let set = handler.is_some();
+        // What the old handler captured is dropped without the lock.
+        let old = std::mem::replace(&mut self.slots.lock().message, handler);
+        self.gate.wait_idle(MESSAGE);
+        drop(old);
+        if set {
+            self.deliver_messages(source, usize::MAX);
+        }
+    }
+
+    pub(super) fn set_signal(&self, slot: Slot, handler: Option<Handler>) {
+        let (missed, old) = {
+            let mut slots = self.slots.lock();
+            let signal = slots.signal(slot);
+            let old = std::mem::replace(&mut signal.handler, handler);
+            (signal.handler.is_some() && std::mem::take(&mut signal.missed), old)
+        };
+        self.gate.wait_idle(slot);
+        drop(old);
+        if missed {
+            self.signal(slot);
+        }
+    }
+
+    /// Waits for callbacks on other threads, and lets none begin afterwards.
+    pub(super) fn close_gate(&self) {
+        self.gate.close();
+        self.clear_handlers();
+    }
+
+    /// Runs the closed callback, the last of the channel: the application has closed it.
+    pub(crate) fn tell_closed(&self) {
+        self.signal(CLOSED);
+        self.clear_handlers();
+    }
+
+    /// Waits until no other thread runs a callback of this channel.
+    pub(crate) fn wait_idle(&self) {
+        for slot in [OPEN, CLOSED, ERROR, MESSAGE, LOW, AVAILABLE] {
+            self.gate.wait_idle(slot);
+        }
+    }
+
+    // For the transport.
+
+    /// Adds news for the application; the caller rings the bell.
+    pub(crate) fn add_news(&self, news: u8) {
+        self.news.fetch_or(news, Ordering::AcqRel);
+    }
+
+    /// True while another received message can be queued; otherwise the source is told to resume
+    /// once the application has taken some.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut state = self.state.lock();
+        state.throttled = state.received.len() >= RECEIVE_QUEUE_MESSAGES
+            || state.received_bytes >= RECEIVE_QUEUE_BYTES;
+        !state.throttled
+    }
+
+    /// Queues a received message.
+    pub(crate) fn push_received(&self, message: Message) {
+        let mut state = self.state.lock();
+        state.received_bytes += message.data.len();
+        state.received.push_back(message);
+        let first = state.received.len() == 1;
+        drop(state);
+        self.add_news(if first { news::AVAILABLE | news::MESSAGES } else { news::MESSAGES });
+    }
+
+    pub(crate) fn add_error(&self, text: String) {
+        self.state.lock().errors.push(text);
+        self.add_news(news::ERROR);
+    }
+
+    /// Notes that `bytes` more wait for the transport.
+    pub(crate) fn add_buffered(&self, bytes: usize) {
+        self.state.lock().buffered += bytes;
+    }
+
+    /// Notes that `bytes` of what waited went to the transport; true when that is news.
+    pub(crate) fn sub_buffered(&self, bytes: usize) -> bool {
+        let mut state = self.state.lock();
+        let before = state.buffered;
+        state.buffered = before.saturating_sub(bytes);
+        let low = before > state.low_threshold && state.buffered <= state.low_threshold;
+        if low {
+            self.add_news(news::LOW);
+        }
+        low
+    }
+
+    /// Notes that what waited for the transport never reaches it.
+    pub(crate) fn discard_buffered(&self) {
+        self.state.lock().buffered = 0;
+    }
+
+    /// True while messages stay in the transport because the queue is full.
+    #[cfg(test)]
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.state.lock().throttled
+    }
+
+    /// Set while the channel waits in its lane.
+    pub(crate) fn rung(&self) -> &AtomicBool {
+        &self.rung
+    }
+
+    /// Tells the news; runs on the channel's lane.
+    pub(crate) fn tell_news(&self, source: &(impl Source + ?Sized)) {
+        let news = self.news.swap(0, Ordering::AcqRel);
+        if news & news::INCOMING != 0 {
+            source.announce();
+        }
+        if news & news::OPEN != 0 {
+            self.signal(OPEN);
+            self.state.lock().announced = true;
+        }
+        if news & news::AVAILABLE != 0 {
+            self.signal(AVAILABLE);
+        }
+        if news & (news::MESSAGES | news::OPEN) != 0 && self.deliver_messages(source, TURN) {
+            // Others have their turn, then the rest follows.
+            self.add_news(news::MESSAGES | (news & (news::LOW | news::ERROR | news::CLOSED)));
+            if source.ring_again() {
+                return;
+            }
+            // Without a lane nobody rings again.
+            self.deliver_messages(source, usize::MAX);
+        }
+        if news & news::LOW != 0 {
+            self.signal(LOW);
+        }
+        if news & news::ERROR != 0 {
+            let errors = std::mem::take(&mut self.state.lock().errors);
+            for text in errors {
+                self.report_error(&text);
+            }
+        }
+        if news & news::CLOSED != 0 {
+            self.signal(CLOSED);
+            let missed = self.slots.lock().closed.missed;
+            self.clear_handlers();
+            // The peer may have closed the channel before the application could set its callback.
+            self.slots.lock().closed.missed = missed;
+        }
+    }
+
+    fn clear_handlers(&self) {
+        let old = std::mem::take(&mut *self.slots.lock());
+        // What handlers captured is dropped without the lock: it may be anything.
+        drop(old);
+    }
+
+    /// Runs the handler of a slot, or remembers that it was missing.
+    fn signal(&self, slot: Slot) {
+        let Some(_pass) = self.gate.enter(slot) else { return };
+        let handler = {
+            let mut slots = self.slots.lock();
+            let signal = slots.signal(slot);
+            signal.missed = signal.handler.is_none();
+            signal.handler.clone()
+        };
+        if let Some(handler) = handler {
+            handler();
+        }
+    }
+
+    fn report_error(&self, text: &str) {
+        let Some(_pass) = self.gate.enter(ERROR) else { return };
+        let handler = {
+            let mut slots = self.slots.lock();
+            if slots.error.is_none() {
+                slots.missed_error = Some(text.to_owned());
+            }
+            slots.error.clone()
+        };
+        if let Some(handler) = handler {
+            handler(text);
+        }
+    }
+
+    /// Delivers up to `limit` messages; true when it stopped because of that.
+    fn deliver_messages(&self, source: &(impl Source + ?Sized), limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some(_pass) = self.gate.enter(MESSAGE) else { return false };
+            let Some(handler) = self.slots.lock().message.clone() else { return false };
+            if !self.state.lock().announced {
+                return false;
+            }
+            let Some(message) = self.receive_if(source, |_| true) else { return false };
+            handler(message);
+        }
+        true
+    }
+}
