@@ -9,8 +9,8 @@ use rtc_core::{Error, Result};
 #[cfg(not(feature = "ice-agent"))]
 compile_error!("librtc needs an ICE backend: enable the feature `ice-agent`");
 
-#[cfg(not(feature = "tls-rustls"))]
-compile_error!("librtc needs a TLS backend: enable the feature `tls-rustls`");
+#[cfg(not(any(feature = "tls-rustls", feature = "tls-openssl")))]
+compile_error!("librtc needs a TLS backend: enable the feature `tls-rustls` or `tls-openssl`");
 
 /// The ICE backends that are compiled in; the first is the default.
 pub static ICE_BACKENDS: &[&dyn IceBackend] = &[
@@ -22,12 +22,16 @@ pub static ICE_BACKENDS: &[&dyn IceBackend] = &[
 pub static DTLS_BACKENDS: &[&dyn DtlsBackend] = &[
     #[cfg(feature = "tls-rustls")]
     &rtc_tls_rustls::BACKEND,
+    #[cfg(feature = "tls-openssl")]
+    &rtc_tls_openssl::BACKEND,
 ];
 
 /// The backends for TLS streams that are compiled in; the first is the default.
 pub static TLS_BACKENDS: &[&dyn TlsBackend] = &[
     #[cfg(feature = "tls-rustls")]
     &rtc_tls_rustls::BACKEND,
+    #[cfg(feature = "tls-openssl")]
+    &rtc_tls_openssl::BACKEND,
 ];
 
 /// The ICE backend of that name.
