@@ -1,5 +1,6 @@
 //! What a test is given: the library under test and its surroundings.
 
+use crate::backends;
 use crate::ffi::{Lib, Library};
 use crate::outcome::skip;
 use std::path::PathBuf;
@@ -18,10 +19,14 @@ impl Lab {
         let network = crate::sys::own_network();
         let path = library_path().ok_or("RTC_LIB names no library")?;
         let lib = Library::load(&path, false)?;
+        backends::choose(lib, "RTC_LIB_BACKENDS")?;
         let other = match std::env::var_os("RTC_PEER_LIB") {
             Some(other) => Some(Library::load(&PathBuf::from(other), true)?),
             None => None,
         };
+        if let Some(other) = other {
+            backends::choose(other, "RTC_PEER_LIB_BACKENDS")?;
+        }
         Ok(Self { lib, other, network })
     }
 

@@ -4,6 +4,7 @@
 //! (`RTC_PEER_LIB`). Every test runs in a process of its own: a crash or a hang fails that one
 //! test. See `docs/testing.md` of the repository.
 
+mod backends;
 mod elf;
 mod ffi;
 mod inbox;

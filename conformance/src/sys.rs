@@ -11,6 +11,12 @@ pub(crate) fn end_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
+/// Sets an environment variable. To be called before any thread is started, also by a library.
+pub(crate) fn set_environment(name: &str, value: &str) {
+    // SAFETY: no other thread reads the environment.
+    unsafe { std::env::set_var(name, value) };
+}
+
 /// Moves the process into a network namespace of its own with the loopback interface up.
 /// To be called before any thread is started.
 pub(crate) fn own_network() -> Result<(), String> {

@@ -34,6 +34,13 @@ pub static TLS_BACKENDS: &[&dyn TlsBackend] = &[
     &rtc_tls_openssl::BACKEND,
 ];
 
+/// The names of the backends for ICE and for TLS that are compiled in.
+pub fn backend_names() -> (Vec<&'static str>, Vec<&'static str>) {
+    let ice = ICE_BACKENDS.iter().map(|backend| backend.name()).collect();
+    let tls = DTLS_BACKENDS.iter().map(|backend| backend.name()).collect();
+    (ice, tls)
+}
+
 /// The ICE backend of that name.
 pub fn ice_backend(name: &str) -> Result<&'static dyn IceBackend> {
     ICE_BACKENDS

@@ -29,8 +29,8 @@ mod library;
 mod sys;
 
 pub use backends::{
-    DTLS_BACKENDS, ICE_BACKENDS, TLS_BACKENDS, default_backends, default_tls_backend, dtls_backend,
-    ice_backend, tls_backend,
+    DTLS_BACKENDS, ICE_BACKENDS, TLS_BACKENDS, backend_names, default_backends,
+    default_tls_backend, dtls_backend, ice_backend, tls_backend,
 };
 pub use connection::{Builder, PeerConnection};
 pub use data_channel::DataChannel;

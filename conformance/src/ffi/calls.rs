@@ -331,6 +331,25 @@ impl Library {
         call!(self, rtcGetSelectedCandidatePair(pc, local, local_size, remote, remote_size))
     }
 
+    pub(crate) fn backend_names(
+        &self,
+        role: c_int,
+        buffer: Option<&mut [u8]>,
+        size: c_int,
+    ) -> c_int {
+        call!(self, rtcGetBackendNames(role, bytes(buffer, size), size))
+    }
+
+    pub(crate) fn peer_backend(
+        &self,
+        pc: c_int,
+        role: c_int,
+        buffer: Option<&mut [u8]>,
+        size: c_int,
+    ) -> c_int {
+        call!(self, rtcGetPeerConnectionBackend(pc, role, bytes(buffer, size), size))
+    }
+
     /// `size` as C sees it: negative asks for a NUL-terminated string.
     pub(crate) fn send_raw(&self, id: c_int, data: Option<&[u8]>, size: c_int) -> c_int {
         if let Some(data) = data {

@@ -4,6 +4,7 @@ use crate::lab::Lab;
 use std::time::Duration;
 
 mod abi;
+mod backends;
 mod buffering;
 mod callbacks;
 mod candidates;
@@ -72,6 +73,7 @@ type Topic = (&'static str, fn() -> Vec<Case>);
 
 const TOPICS: &[Topic] = &[
     ("abi", abi::cases),
+    ("backends", backends::cases),
     ("errors", errors::cases),
     ("ids", ids::cases),
     ("strings", strings::cases),

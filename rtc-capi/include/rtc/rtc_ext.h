@@ -29,6 +29,25 @@ extern "C" {
  */
 RTC_C_EXPORT int rtcCleanupNow(int timeoutMs);
 
+/* What a backend does for a connection. */
+typedef enum {
+	RTC_BACKEND_ICE = 0, /* finds the path: "agent" (pure Rust), "juice", "nice" */
+	RTC_BACKEND_TLS = 1  /* protects it: "rustls", "openssl" */
+} rtcBackendRole;
+
+/*
+ * Writes the names of the backends that this library was built with for a role, separated by
+ * commas. The first is the one that new connections use: the environment variables RTC_ICE_BACKEND
+ * and RTC_TLS_BACKEND choose it for a whole process, which looks at them once.
+ *
+ * As everywhere in rtc.h, returns the number of bytes written with the terminating zero, or with
+ * buffer NULL the number needed; RTC_ERR_TOO_SMALL when size is less than that.
+ */
+RTC_C_EXPORT int rtcGetBackendNames(rtcBackendRole role, char *buffer, int size);
+
+/* Writes the name of the backend that a peer connection uses for a role; returns likewise. */
+RTC_C_EXPORT int rtcGetPeerConnectionBackend(int pc, rtcBackendRole role, char *buffer, int size);
+
 #ifdef __cplusplus
 }
 #endif

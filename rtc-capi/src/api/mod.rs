@@ -1,5 +1,6 @@
 //! The exported functions, one module for each group of the header.
 
+pub mod backends;
 pub mod channel;
 pub mod data_channel;
 pub mod global;
