@@ -76,7 +76,7 @@ pub fn default_backends() -> Backends {
         let ice = from_environment("RTC_ICE_BACKEND", ice_backend).unwrap_or(ICE_BACKENDS[0]);
         let dtls = from_environment("RTC_TLS_BACKEND", dtls_backend).unwrap_or(DTLS_BACKENDS[0]);
         log::info!("backends: ICE by {}, TLS by {}", ice.name(), dtls.name());
-        Backends { ice, dtls }
+        Backends { ice, dtls, tls: Some(default_tls_backend()) }
     })
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::tls::TlsBackend;
 use crate::candidate::Candidate;
 use crate::error::Result;
 use crate::runtime::Runtime;
@@ -218,6 +219,8 @@ pub struct IceHost {
     pub sink: Arc<dyn IceSink>,
     /// Tasks, timers and sockets.
     pub runtime: Arc<dyn Runtime>,
+    /// Protects connections to TURN servers over TLS; without it such servers are not used.
+    pub tls: Option<&'static dyn TlsBackend>,
 }
 
 impl Debug for IceHost {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
 use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport};
+use crate::backend::tls::TlsBackend;
 use crate::candidate::{Candidate, is_end_of_candidates};
 use crate::channel::{Channel as _, DataChannel, Message};
 use crate::config::{Configuration, DataChannelInit};
@@ -47,6 +48,8 @@ pub struct Backends {
     pub ice: &'static dyn IceBackend,
     /// Protects it.
     pub dtls: &'static dyn DtlsBackend,
+    /// Protects the way to TURN servers over TLS, which are not used without it.
+    pub tls: Option<&'static dyn TlsBackend>,
 }
 
 /// One peer connection.
@@ -272,7 +275,8 @@ impl Peer {
             mtu: self.config.mtu,
         };
         let sink = Arc::new(PeerSink::new(self.me.clone()));
-        let host = IceHost { sink, runtime: self.engine.runtime().clone() };
+        let runtime = self.engine.runtime().clone();
+        let host = IceHost { sink, runtime, tls: self.backends.tls };
         let transport = self.backends.ice.open(config, host)?;
         self.core.lock().set_identity(transport.local_parameters(), certificate);
         if self.ice.set(transport).is_ok() {

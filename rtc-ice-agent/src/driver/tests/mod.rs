@@ -78,7 +78,7 @@ fn peer(runtime: &Arc<TokioRuntime>, config: IceConfig) -> Peer {
 
 fn peer_on(runtime: Arc<dyn Runtime>, config: IceConfig) -> Peer {
     let (sender, happenings) = mpsc::channel();
-    let host = IceHost { sink: Arc::new(ChannelSink(sender)), runtime };
+    let host = IceHost { sink: Arc::new(ChannelSink(sender)), runtime, tls: None };
     Peer { transport: BACKEND.open(config, host).expect("it opens"), happenings }
 }
 
@@ -326,7 +326,7 @@ fn nothing_is_delivered_after_close_from_anywhere() {
     let runtime = runtime();
     for round in 0..20 {
         let sink = Arc::new(StrictSink::default());
-        let host = IceHost { sink: sink.clone(), runtime: runtime.clone() };
+        let host = IceHost { sink: sink.clone(), runtime: runtime.clone(), tls: None };
         let config_b = config(IceRole::Controlled, "127.0.0.1");
         let closing = BACKEND.open(config_b, host).expect("it opens");
         assert!(sink.transport.set(closing.clone()).is_ok());
