@@ -10,6 +10,7 @@ mod ffi;
 mod inbox;
 mod interop;
 mod lab;
+mod matrix;
 mod outcome;
 mod peer;
 mod runner;
@@ -17,12 +18,13 @@ mod sdp;
 mod suite;
 mod sys;
 
-/// Lists or runs the tests, as the command line asks, or one of the sub-commands `interop` and
-/// `peer`.
+/// Lists or runs the tests, as the command line asks, or one of the sub-commands.
 pub fn main() -> std::process::ExitCode {
+    const COMMANDS: [&str; 3] = ["interop", "matrix", "peer"];
     let mut arguments = std::env::args().skip(1).peekable();
-    match arguments.next_if(|first| first == "interop" || first == "peer").as_deref() {
+    match arguments.next_if(|first| COMMANDS.contains(&first.as_str())).as_deref() {
         Some("interop") => interop::main(arguments),
+        Some("matrix") => matrix::main(arguments),
         Some(_) => interop::own::main(arguments),
         None => runner::main(),
     }
