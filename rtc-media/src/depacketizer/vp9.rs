@@ -1,0 +1,80 @@
+//! VP9 (RFC 9628).
+
+use bytes::Bytes;
+
+use super::Depacketizer;
+use crate::Malformed;
+
+/// Makes frames of VP9, all spatial layers of a picture together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vp9;
+
+const MALFORMED: Malformed = Malformed::new("VP9 payload");
+const PICTURE: u8 = 0x80;
+const PREDICTED: u8 = 0x40;
+const LAYERS: u8 = 0x20;
+const FLEXIBLE: u8 = 0x10;
+const BEGIN: u8 = 0x08;
+const STRUCTURE: u8 = 0x02;
+
+/// What stands behind the descriptor (§4.2).
+fn content(payload: &[u8]) -> Option<&[u8]> {
+    let (&first, mut rest) = payload.split_first()?;
+    let has = |flag| first & flag != 0;
+    if has(PICTURE) {
+        let picture = if rest.first()? & 0x80 != 0 { 2 } else { 1 };
+        rest = rest.get(picture..)?;
+    }
+    if has(LAYERS) {
+        // In non-flexible mode TL0PICIDX follows.
+        rest = rest.get(if has(FLEXIBLE) { 1 } else { 2 }..)?;
+    }
+    if has(FLEXIBLE) && has(PREDICTED) {
+        // Up to three references, each saying whether another one follows.
+        for _ in 0..3 {
+            let (&reference, behind) = rest.split_first()?;
+            rest = behind;
+            if reference & 1 == 0 {
+                break;
+            }
+        }
+    }
+    if has(STRUCTURE) {
+        rest = behind_structure(rest)?;
+    }
+    Some(rest)
+}
+
+/// What stands behind the scalability structure (§4.2.1).
+fn behind_structure(data: &[u8]) -> Option<&[u8]> {
+    let (&first, mut rest) = data.split_first()?;
+    if first & 0x10 != 0 {
+        // Width and height of each spatial layer.
+        rest = rest.get(4 * (usize::from(first >> 5) + 1)..)?;
+    }
+    if first & 0x08 != 0 {
+        let (&pictures, behind) = rest.split_first()?;
+        rest = behind;
+        for _ in 0..pictures {
+            let (&picture, behind) = rest.split_first()?;
+            rest = behind.get(usize::from((picture >> 2) & 3)..)?;
+        }
+    }
+    Some(rest)
+}
+
+impl Depacketizer for Vp9 {
+    fn depacketize(&mut self, payloads: &[Bytes], frame: &mut Vec<u8>) -> Result<(), Malformed> {
+        if payloads.first().is_some_and(|payload| !self.begins_frame(payload)) {
+            return Err(Malformed::new("VP9 frame: its beginning is missing"));
+        }
+        for payload in payloads {
+            frame.extend_from_slice(content(payload).ok_or(MALFORMED)?);
+        }
+        Ok(())
+    }
+
+    fn begins_frame(&self, payload: &[u8]) -> bool {
+        payload.first().is_some_and(|first| first & BEGIN != 0)
+    }
+}

@@ -1,0 +1,121 @@
+//! Driving the handlers.
+
+use std::time::Instant;
+
+use super::{Context, Depacketizing, Handler, Packetizing};
+use crate::depacketizer::Depacketizer;
+use crate::packetizer::Packetizer;
+use crate::{Message, Now, Output, Request, RtpConfig};
+
+/// The handlers of a track, and the stream they make.
+#[derive(Debug, Default)]
+pub struct Chain {
+    config: Option<RtpConfig>,
+    handlers: Vec<Box<dyn Handler>>,
+}
+
+impl Chain {
+    /// Replaces the whole chain by a packetizer.
+    pub fn set_packetizer(&mut self, config: RtpConfig, packetizer: Box<dyn Packetizer>) {
+        self.clear();
+        self.config = Some(config);
+        self.push(Packetizing::new(packetizer));
+    }
+
+    /// Replaces the whole chain by a depacketizer; `clock_rate` is for
+    /// [`FrameInfo::seconds`](crate::FrameInfo::seconds).
+    pub fn set_depacketizer(&mut self, depacketizer: Box<dyn Depacketizer>, clock_rate: u32) {
+        self.clear();
+        self.push(Depacketizing::new(depacketizer, clock_rate));
+    }
+
+    /// Appends a handler.
+    pub fn push(&mut self, handler: impl Handler + 'static) {
+        self.handlers.push(Box::new(handler));
+    }
+
+    /// Takes all handlers out.
+    pub fn clear(&mut self) {
+        self.handlers.clear();
+        self.config = None;
+    }
+
+    /// Whether there are no handlers.
+    pub fn is_empty(&self) -> bool {
+        self.handlers.is_empty()
+    }
+
+    /// The stream that the chain makes, if it has a packetizer.
+    pub fn config(&self) -> Option<&RtpConfig> {
+        self.config.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub fn config_mut(&mut self) -> Option<&mut RtpConfig> {
+        self.config.as_mut()
+    }
+
+    /// Takes messages from the peer, RTP and RTCP packets that are not protected any more. What is
+    /// left in `batch` is for the user.
+    pub fn incoming(&mut self, now: Now, batch: &mut Vec<Message>, output: &mut Output) {
+        self.pass_incoming(self.handlers.len(), now, batch, output);
+    }
+
+    /// Takes messages from the user; the packets for the peer are added to `output`.
+    pub fn outgoing(&mut self, now: Now, batch: Vec<Message>, output: &mut Output) {
+        self.pass_outgoing(0, now, batch, output);
+    }
+
+    /// Takes what the user asks for; false when no handler sees to it.
+    pub fn request(&mut self, now: Now, request: Request, output: &mut Output) -> bool {
+        let mut context = Context { now, config: self.config.as_mut(), output };
+        self.handlers.iter_mut().any(|handler| handler.request(request, &mut context))
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called. To be asked again after every call.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.handlers.iter().filter_map(|handler| handler.poll_timeout()).min()
+    }
+
+    /// Does what is due. Messages for the user are added to `batch`.
+    pub fn handle_timeout(&mut self, now: Now, batch: &mut Vec<Message>, output: &mut Output) {
+        for position in 0..self.handlers.len() {
+            let (mut incoming, mut outgoing) = (Vec::new(), Vec::new());
+            let mut context = Context { now, config: self.config.as_mut(), output };
+            self.handlers[position].handle_timeout(&mut incoming, &mut outgoing, &mut context);
+            self.pass_outgoing(position + 1, now, outgoing, output);
+            self.pass_incoming(position, now, &mut incoming, output);
+            batch.append(&mut incoming);
+        }
+    }
+
+    /// Passes messages through the handlers before `end`.
+    fn pass_incoming(
+        &mut self,
+        end: usize,
+        now: Now,
+        batch: &mut Vec<Message>,
+        output: &mut Output,
+    ) {
+        let mut context = Context { now, config: self.config.as_mut(), output };
+        for handler in self.handlers[..end].iter_mut().rev() {
+            if batch.is_empty() {
+                return;
+            }
+            handler.incoming(batch, &mut context);
+        }
+    }
+
+    /// Passes messages through the handlers from `start` on.
+    fn pass_outgoing(&mut self, start: usize, now: Now, batch: Vec<Message>, output: &mut Output) {
+        let mut batch = batch;
+        let mut context = Context { now, config: self.config.as_mut(), output };
+        for handler in &mut self.handlers[start..] {
+            if batch.is_empty() {
+                return;
+            }
+            handler.outgoing(&mut batch, &mut context);
+        }
+        output.packets.extend(batch.into_iter().map(|message| message.data));
+    }
+}
