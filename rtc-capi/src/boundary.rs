@@ -54,6 +54,12 @@ impl Export for () {
     fn failed(_: c_int) -> Self {}
 }
 
+impl<T> Export for *const T {
+    fn failed(_: c_int) -> Self {
+        std::ptr::null()
+    }
+}
+
 impl<T> Export for *mut T {
     fn failed(_: c_int) -> Self {
         std::ptr::null_mut()

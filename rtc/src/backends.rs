@@ -75,7 +75,8 @@ pub fn default_backends() -> Backends {
     *CHOICE.get_or_init(|| {
         let ice = from_environment("RTC_ICE_BACKEND", ice_backend).unwrap_or(ICE_BACKENDS[0]);
         let dtls = from_environment("RTC_TLS_BACKEND", dtls_backend).unwrap_or(DTLS_BACKENDS[0]);
-        log::info!("backends: ICE by {}, TLS by {}", ice.name(), dtls.name());
+        let revision = crate::REVISION;
+        log::info!("librtc {revision}: ICE by {}, TLS by {}", ice.name(), dtls.name());
         Backends { ice, dtls, tls: Some(default_tls_backend()) }
     })
 }

@@ -35,7 +35,7 @@ pub use backends::{
 pub use connection::{Builder, PeerConnection};
 pub use data_channel::DataChannel;
 pub use library::{
-    cleanup, cleanup_now, preload, sctp_settings, set_callback_threads, set_sctp_settings,
+    REVISION, cleanup, cleanup_now, preload, sctp_settings, set_callback_threads, set_sctp_settings,
 };
 pub use rtc_core::backend;
 pub use rtc_core::backend::dtls::CertificateKind;

@@ -9,6 +9,10 @@ use rtc_core::config::SctpSettings;
 use rtc_core::engine::Engine;
 use rtc_core::{Error, Result};
 
+/// Which release of this library it is: the API's version, which is that of `rtc/version.h`, and the
+/// number of our release of it.
+pub const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-r1");
+
 /// How long unloading waits for connections that are still saying goodbye, before it ends them.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long unloading waits for callbacks that are still running.

@@ -10,10 +10,13 @@ use crate::args::Args;
 use crate::header::{self, Prototype};
 use crate::process::{self, progress};
 use crate::project;
-use crate::{layout, signatures};
+use crate::{abidiff, layout, signatures};
 
 /// `cargo xtask abi`.
 pub(crate) fn run(args: Args) -> Result<()> {
+    if args.has("--store") {
+        return abidiff::store(&project::root().join("rtc-capi/include"));
+    }
     let prefix = args.folder("--prefix")?;
     let without = args.text("--without").unwrap_or_default();
     let defines = without
@@ -34,7 +37,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         progress("comparing the header with the real one");
         problems.extend(compare_prototypes(&real.join("include"), &api)?);
         problems.extend(layout::compare(&include, &real.join("include"))?);
+        problems.extend(abidiff::compare_with_real(&prefix, &real)?);
     }
+    progress("comparing with the stored interface");
+    problems.extend(abidiff::compare_with_stored(&include)?);
     api.append(&mut extensions);
     progress("comparing symbols with the headers");
     problems.extend(compare_symbols(&prefix.join("lib"), &api)?);

@@ -1,6 +1,7 @@
 //! Programs built on an installed library in the ways its users build theirs.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::args::Args;
 use crate::process::{self, Need, progress};
 use crate::project;
+
+/// Programs that use nothing but what every version of the C API has.
+const PROGRAMS: [&str; 2] = ["packaging/consumer/consumer.c", "examples/c/offer_answer.c"];
 
 /// `cargo xtask consumers`.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -36,16 +40,32 @@ pub(crate) fn run(args: Args) -> Result<()> {
     check("pkg-config, C", by_pkg_config(&prefix, libdir, &work, "cc", false))?;
     check("pkg-config, C++", by_pkg_config(&prefix, libdir, &work, "c++", false))?;
     check("pkg-config, C, static", by_pkg_config(&prefix, libdir, &work, "cc", true))?;
+    check("extensions", extensions(&prefix, libdir, &work))?;
     check("CMake, shared and static", by_cmake(&prefix, libdir, &work))?;
     if let Some(real) = args.optional_folder("--real")? {
-        check(
-            "swap: built on ours, run on the real one",
-            swapped((&prefix, libdir), (&real, "lib"), &work),
-        )?;
-        check(
-            "swap: built on the real one, run on ours",
-            swapped((&real, "lib"), (&prefix, libdir), &work),
-        )?;
+        let (ours, real) = ((prefix.as_path(), libdir), (real.as_path(), "lib"));
+        for program in PROGRAMS {
+            check(
+                &format!("swap: {program} built on ours, run on the real one"),
+                swapped(program, ours, real, &work),
+            )?;
+            check(
+                &format!("swap: {program} built on the real one, run on ours"),
+                swapped(program, real, ours, &work),
+            )?;
+        }
+    }
+    if let Some(older) = args.optional_folder("--older")? {
+        // What a user does whose programs were built for 0.23.
+        let link = work.join("libdatachannel.so.0.23");
+        let target = prefix.join(libdir).join("libdatachannel.so");
+        symlink(&target, &link).with_context(|| format!("cannot link {link:?}"))?;
+        for program in PROGRAMS {
+            check(
+                &format!("{program} built on 0.23, run on ours by a link"),
+                swapped(program, (&older, "lib"), (&work, ""), &work),
+            )?;
+        }
     }
     println!("consumers: {passed} passed");
     Ok(())
@@ -94,6 +114,22 @@ fn by_pkg_config(
     start(&program, lib)
 }
 
+fn extensions(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
+    let lib = prefix.join(libdir);
+    let program = work.join("extensions");
+    process::run_quietly(
+        Command::new("cc")
+            .arg(source().join("revision.c"))
+            .arg("-I")
+            .arg(prefix.join("include"))
+            .arg("-L")
+            .arg(&lib)
+            .args(["-ldatachannel", "-o"])
+            .arg(&program),
+    )?;
+    start(&program, &lib)
+}
+
 fn by_cmake(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
     let build = work.join("by-cmake");
     process::run_quietly(
@@ -109,21 +145,27 @@ fn by_cmake(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
     start(&build.join("consumer_static"), work)
 }
 
-/// Links a program to one library and runs it on another, as if it had been replaced. Only rtc.h
-/// and what every version has is used.
-fn swapped(built_on: (&Path, &str), run_on: (&Path, &str), work: &Path) -> Result<()> {
-    let program = work.join("swapped");
+/// Links a program to one library and runs it on another, as if it had been replaced.
+fn swapped(
+    program: &str,
+    built_on: (&Path, &str),
+    run_on: (&Path, &str),
+    work: &Path,
+) -> Result<()> {
+    let binary = work.join("swapped");
     process::run_quietly(
         Command::new("cc")
-            .arg(source().join("consumer.c"))
+            .arg(project::root().join(program))
             .arg("-I")
             .arg(built_on.0.join("include"))
             .arg("-L")
             .arg(built_on.0.join(built_on.1))
-            .args(["-ldatachannel", "-o"])
-            .arg(&program),
+            .args(["-ldatachannel", "-lpthread", "-o"])
+            .arg(&binary),
     )?;
-    start(&program, &run_on.0.join(run_on.1))
+    let mut run = Command::new("timeout");
+    run.arg("60").arg(&binary).env("LD_LIBRARY_PATH", run_on.0.join(run_on.1));
+    process::run_quietly(&mut run)
 }
 
 fn start(program: &Path, lib: &Path) -> Result<()> {

@@ -20,6 +20,7 @@ fn may_depend_on(package: &str) -> Option<Vec<&'static str>> {
         "rtc-core" => vec!["rtc-sctp-engine", "rtc-srtp-engine", "rtc-media"],
         backend if BACKENDS.contains(&backend) => vec!["rtc-core"],
         "librtc" => [&["rtc-core", "rtc-media"], BACKENDS].concat(),
+        "datachannel-sys" => vec!["rtc-capi"],
         "rtc-capi" => vec!["librtc", "rtc-core", "rtc-media"],
         _ => return None,
     })

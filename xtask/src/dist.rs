@@ -14,6 +14,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::args::Args;
 use crate::header;
+use crate::notices;
+use crate::paths;
 use crate::process::{self, Need, progress};
 use crate::project::{self, Version};
 
@@ -61,6 +63,7 @@ pub(crate) fn install(prefix: &Path, options: &Options<'_>) -> Result<()> {
     link_static(&built, &lib, options)?;
     copy_headers(prefix)?;
     write_package_files(&built, &shared, prefix, libdir, &version)?;
+    notices::write(options.features, &prefix.join("share/doc/libdatachannel/THIRD-PARTY"))?;
     progress(format_args!("installed in {}", prefix.display()));
     Ok(())
 }
@@ -81,6 +84,11 @@ fn build(options: &Options<'_>) -> Result<Built> {
     if let Some(features) = options.features {
         cargo.args(["--no-default-features", "--features", features]);
     }
+    if options.keep_debug {
+        let profile = options.profile.to_uppercase().replace('-', "_");
+        cargo.env(format!("CARGO_PROFILE_{profile}_DEBUG"), "line-tables-only");
+    }
+    paths::hide(&mut cargo)?;
     cargo.args(["--", "--print", "native-static-libs"]);
     progress(format_args!("compiling rtc-capi ({})", options.profile));
     let output = cargo

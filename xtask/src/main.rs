@@ -3,13 +3,21 @@
 //! `cargo xtask` lists them. Results go to the standard output, progress to the standard error.
 
 mod abi;
+mod abidiff;
 mod args;
+mod bindings;
+mod clean_root;
 mod consumers;
+mod datachannel;
 mod dependencies;
 mod dist;
+mod features;
 mod fuzz;
 mod header;
 mod layout;
+mod notices;
+mod packages;
+mod paths;
 mod process;
 mod project;
 mod reference;
@@ -39,21 +47,57 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "abi",
-        options: "--prefix DIR [--real DIR] [--without media,websocket]",
+        options: "[--prefix DIR] [--real DIR] [--without media,websocket] [--store]",
         help: "compare an installed library's symbols, and the header's types, with the C API",
         run: abi::run,
     },
     Task {
+        name: "bindings",
+        options: "",
+        help: "write the declarations of datachannel-sys from rtc/rtc.h",
+        run: bindings::run,
+    },
+    Task {
         name: "consumers",
-        options: "--prefix DIR [--libdir NAME] [--real DIR]",
+        options: "--prefix DIR [--libdir NAME] [--real DIR] [--older DIR]",
         help: "build C and C++ programs on an installed library by pkg-config and CMake",
         run: consumers::run,
+    },
+    Task {
+        name: "datachannel",
+        options: "",
+        help: "run the tests of the crate datachannel on this library",
+        run: datachannel::run,
+    },
+    Task {
+        name: "deb",
+        options: "[--features LIST] [--out DIR] [--twice] [--in-place]",
+        help: "build Debian packages; twice to see that it gives the same bytes again",
+        run: packages::deb,
+    },
+    Task {
+        name: "rpm",
+        options: "[--features LIST] [--out DIR] [--twice] [--in-place]",
+        help: "build RPM packages; twice to see that it gives the same bytes again",
+        run: packages::rpm,
+    },
+    Task {
+        name: "clean-root",
+        options: "[--deb DIR]",
+        help: "install, use and remove Debian packages in a fresh Debian; lintian",
+        run: clean_root::run,
     },
     Task {
         name: "dependencies",
         options: "",
         help: "check which package depends on which, and their licences",
         run: dependencies::run,
+    },
+    Task {
+        name: "features",
+        options: "[--package NAME]",
+        help: "check that every backend and every other feature builds alone, and all together",
+        run: features::run,
     },
     Task {
         name: "reference",

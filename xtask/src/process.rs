@@ -97,6 +97,8 @@ pub(crate) enum Need {
     Program(&'static str),
     /// A file the C compiler can include.
     Header(&'static str),
+    /// A library that pkg-config finds.
+    Package(&'static str),
     /// A module Python can import.
     PythonModule(&'static str),
 }
@@ -108,6 +110,9 @@ impl Need {
             Need::Header(name) => {
                 let probe = format!("echo '#include <{name}>' | cc -E -x c - >/dev/null 2>&1");
                 run_quietly(Command::new("sh").arg("-c").arg(probe)).is_ok()
+            }
+            Need::Package(name) => {
+                run_quietly(Command::new("pkg-config").args(["--exists", name])).is_ok()
             }
             Need::PythonModule(name) => {
                 run_quietly(Command::new("python3").arg("-c").arg(format!("import {name}"))).is_ok()

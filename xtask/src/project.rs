@@ -17,6 +17,23 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
+/// Where cargo keeps what it downloads.
+pub(crate) fn cargo_home() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("CARGO_HOME") {
+        return Ok(folder.into());
+    }
+    let home = std::env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?;
+    Ok(PathBuf::from(home).join(".cargo"))
+}
+
+/// Where what takes long to make is kept from one checkout to the next.
+pub(crate) fn cache() -> PathBuf {
+    match std::env::var_os("LIBRTC_REFERENCE_CACHE") {
+        Some(folder) => PathBuf::from(folder),
+        None => target().join("reference-cache"),
+    }
+}
+
 /// A program that runs cargo, the one running this if any.
 pub(crate) fn cargo() -> std::process::Command {
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));

@@ -49,10 +49,7 @@ fn install(cached: &Path, prefix: &Path) -> Result<()> {
 /// The folder of a build in the cache. A build happens aside and is moved there whole, so that what
 /// has its name is complete.
 fn cached(name: &str, build: fn(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
-    let cache = match std::env::var_os("LIBRTC_REFERENCE_CACHE") {
-        Some(folder) => PathBuf::from(folder),
-        None => project::target().join("reference-cache"),
-    };
+    let cache = project::cache();
     let finished = cache.join(name);
     if finished.is_dir() {
         return Ok(finished);
@@ -102,10 +99,18 @@ fn build_oracle(work: &Path, prefix: &Path) -> Result<()> {
     link("libdatachannel.so.0.23.2", &prefix.join("lib").join(LOADER_NAME))
 }
 
-/// Where cargo unpacked the source that `xtask/reference/Cargo.toml` pins.
 fn oracle_source() -> Result<PathBuf> {
+    let source = unpacked("datachannel-sys")?.join("libdatachannel");
+    if !source.join("CMakeLists.txt").is_file() {
+        bail!("{source:?} holds no CMakeLists.txt");
+    }
+    Ok(source)
+}
+
+/// Where cargo unpacked a crate that `xtask/reference/Cargo.toml` pins.
+pub(crate) fn unpacked(name: &str) -> Result<PathBuf> {
     let manifest = project::root().join("xtask/reference/Cargo.toml");
-    progress("fetching the source of libdatachannel 0.23.2");
+    progress(format_args!("fetching the source of {name}"));
     let metadata = process::read(
         project::cargo()
             .args(["metadata", "--quiet", "--locked", "--format-version", "1", "--manifest-path"])
@@ -113,18 +118,14 @@ fn oracle_source() -> Result<PathBuf> {
     )?;
     let metadata: serde_json::Value =
         serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
-    let manifest_of_source = metadata["packages"]
+    metadata["packages"]
         .as_array()
         .into_iter()
         .flatten()
-        .find(|package| package["name"] == "datachannel-sys")
-        .and_then(|package| package["manifest_path"].as_str())
-        .ok_or_else(|| anyhow!("{manifest:?} does not lead to datachannel-sys"))?;
-    let source = Path::new(manifest_of_source).with_file_name("libdatachannel");
-    if !source.join("CMakeLists.txt").is_file() {
-        bail!("{source:?} holds no CMakeLists.txt");
-    }
-    Ok(source)
+        .find(|package| package["name"] == name)
+        .and_then(|package| Path::new(package["manifest_path"].as_str()?).parent())
+        .map(Path::to_owned)
+        .ok_or_else(|| anyhow!("{manifest:?} does not lead to {name}"))
 }
 
 /// The wheel whose static archives make the yardstick, in the form pip verifies.

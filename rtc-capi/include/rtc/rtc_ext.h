@@ -48,6 +48,14 @@ RTC_C_EXPORT int rtcGetBackendNames(rtcBackendRole role, char *buffer, int size)
 /* Writes the name of the backend that a peer connection uses for a role; returns likewise. */
 RTC_C_EXPORT int rtcGetPeerConnectionBackend(int pc, rtcBackendRole role, char *buffer, int size);
 
+/*
+ * Tells which release of librtc the program runs on, as in "0.24.5-r1": the version of the C API
+ * (RTC_VERSION of the header it was built with), and the number of librtc's release of it. The text
+ * lives as long as the library. A program that finds this function by dlsym learns from its absence
+ * that it runs on libdatachannel itself.
+ */
+RTC_C_EXPORT const char *rtcRevision(void);
+
 #ifdef __cplusplus
 }
 #endif

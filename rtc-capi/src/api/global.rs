@@ -1,6 +1,7 @@
 //! Log, user pointers, and what concerns the whole library.
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use librtc::{CongestionControl, Error, Result, SctpSettings};
@@ -51,6 +52,13 @@ exports! {
     pub extern "C" fn rtcCleanup() {
         librtc::cleanup();
         Ok(())
+    }
+
+    /// Which release of librtc this is; the text stays valid for ever.
+    pub extern "C" fn rtcRevision() -> *const c_char {
+        static REVISION: OnceLock<CString> = OnceLock::new();
+        let text = || CString::new(librtc::REVISION).unwrap_or_default();
+        Ok(REVISION.get_or_init(text).as_ptr())
     }
 
     /// Destroys everything and unloads, waiting at most `timeout_ms` milliseconds for callbacks;
