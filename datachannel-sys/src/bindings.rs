@@ -78,6 +78,64 @@ pub type rtcTransportPolicy = c_uint;
 pub const rtcTransportPolicy_RTC_TRANSPORT_POLICY_ALL: rtcTransportPolicy = 0;
 pub const rtcTransportPolicy_RTC_TRANSPORT_POLICY_RELAY: rtcTransportPolicy = 1;
 
+pub type rtcLogCallbackFunc =
+    Option<unsafe extern "C" fn(level: rtcLogLevel, message: *const c_char)>;
+
+pub type rtcDescriptionCallbackFunc = Option<
+    unsafe extern "C" fn(pc: c_int, sdp: *const c_char, type_: *const c_char, ptr: *mut c_void),
+>;
+
+pub type rtcCandidateCallbackFunc = Option<
+    unsafe extern "C" fn(pc: c_int, cand: *const c_char, mid: *const c_char, ptr: *mut c_void),
+>;
+
+pub type rtcStateChangeCallbackFunc =
+    Option<unsafe extern "C" fn(pc: c_int, state: rtcState, ptr: *mut c_void)>;
+
+pub type rtcIceStateChangeCallbackFunc =
+    Option<unsafe extern "C" fn(pc: c_int, state: rtcIceState, ptr: *mut c_void)>;
+
+pub type rtcGatheringStateCallbackFunc =
+    Option<unsafe extern "C" fn(pc: c_int, state: rtcGatheringState, ptr: *mut c_void)>;
+
+pub type rtcSignalingStateCallbackFunc =
+    Option<unsafe extern "C" fn(pc: c_int, state: rtcSignalingState, ptr: *mut c_void)>;
+
+pub type rtcDataChannelCallbackFunc =
+    Option<unsafe extern "C" fn(pc: c_int, dc: c_int, ptr: *mut c_void)>;
+
+pub type rtcTrackCallbackFunc =
+    Option<unsafe extern "C" fn(pc: c_int, tr: c_int, ptr: *mut c_void)>;
+
+pub type rtcOpenCallbackFunc = Option<unsafe extern "C" fn(id: c_int, ptr: *mut c_void)>;
+
+pub type rtcClosedCallbackFunc = Option<unsafe extern "C" fn(id: c_int, ptr: *mut c_void)>;
+
+pub type rtcErrorCallbackFunc =
+    Option<unsafe extern "C" fn(id: c_int, error: *const c_char, ptr: *mut c_void)>;
+
+pub type rtcMessageCallbackFunc =
+    Option<unsafe extern "C" fn(id: c_int, message: *const c_char, size: c_int, ptr: *mut c_void)>;
+
+pub type rtcBufferedAmountLowCallbackFunc =
+    Option<unsafe extern "C" fn(id: c_int, ptr: *mut c_void)>;
+
+pub type rtcAvailableCallbackFunc = Option<unsafe extern "C" fn(id: c_int, ptr: *mut c_void)>;
+
+pub type rtcInterceptorCallbackFunc = Option<
+    unsafe extern "C" fn(
+        pc: c_int,
+        message: *const c_char,
+        size: c_int,
+        ptr: *mut c_void,
+    ) -> *mut c_void,
+>;
+
+pub type rtcPliHandlerCallbackFunc = Option<unsafe extern "C" fn(tr: c_int, ptr: *mut c_void)>;
+
+pub type rtcRembHandlerCallbackFunc =
+    Option<unsafe extern "C" fn(tr: c_int, bitrate: c_uint, ptr: *mut c_void)>;
+
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct rtcConfiguration {
@@ -189,6 +247,9 @@ pub struct rtcWsConfiguration {
     pub maxOutstandingPings: c_int,
     pub maxMessageSize: c_int,
 }
+
+pub type rtcWebSocketClientCallbackFunc =
+    Option<unsafe extern "C" fn(wsserver: c_int, ws: c_int, ptr: *mut c_void)>;
 
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]

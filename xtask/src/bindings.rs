@@ -97,9 +97,10 @@ fn of_typedef(c: &str) -> Option<String> {
     Some(text)
 }
 
-/// `R(*rtcNameFunc)(PARAMETERS)`, or a type and its new name.
+/// `R( *rtcNameFunc)(PARAMETERS)`, or a type and its new name.
 fn of_plain_typedef(c: &str) -> Option<String> {
-    if let Some((result, rest)) = c.split_once("(*") {
+    // The calling convention stands before the asterisk; here it is empty.
+    if let Some((result, rest)) = c.split_once("( *") {
         let (name, parameters) = rest.split_once(')')?;
         let name = name.trim();
         let signature = of_signature(result, parameters);
@@ -191,7 +192,7 @@ mod tests {
             ("struct { const char **names; int n; } rtcX;", "pub names: *mut *const c_char,"),
             ("void *rtcMessage;", "pub type rtcMessage = *mut c_void;"),
             (
-                "void *(*rtcFFunc)(int pc, const char *m, void *ptr);",
+                "void *( *rtcFFunc)(int pc, const char *m, void *ptr);",
                 "pub type rtcFFunc = Option<unsafe extern \"C\" \
                  fn(pc: c_int, m: *const c_char, ptr: *mut c_void) -> *mut c_void>;",
             ),
