@@ -8,6 +8,7 @@ need c++ g++
 need pkg-config pkg-config
 need ip iproute2
 need_header openssl/ssl.h libssl-dev
+need_library nice libnice-dev
 
 prefix=$PWD/target/prefix
 cargo xtask dist --prefix "$prefix"

@@ -21,6 +21,12 @@ need_header() {
 	install_packages "$2"
 }
 
+# need_library NAME PACKAGE: the same for a library that pkg-config knows as NAME.
+need_library() {
+	pkg-config --exists "$1" 2>/dev/null && return
+	install_packages "$2"
+}
+
 install_packages() {
 	command -v apt-get >/dev/null || fail "Please install: $*"
 	local root=()

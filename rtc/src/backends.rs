@@ -6,8 +6,10 @@ use rtc_core::backend::{DtlsBackend, IceBackend, TlsBackend};
 use rtc_core::peer::Backends;
 use rtc_core::{Error, Result};
 
-#[cfg(not(feature = "ice-agent"))]
-compile_error!("librtc needs an ICE backend: enable the feature `ice-agent`");
+#[cfg(not(any(feature = "ice-agent", feature = "ice-juice", feature = "ice-nice")))]
+compile_error!(
+    "librtc needs an ICE backend: enable the feature `ice-agent`, `ice-juice` or `ice-nice`"
+);
 
 #[cfg(not(any(feature = "tls-rustls", feature = "tls-openssl")))]
 compile_error!("librtc needs a TLS backend: enable the feature `tls-rustls` or `tls-openssl`");
@@ -16,6 +18,10 @@ compile_error!("librtc needs a TLS backend: enable the feature `tls-rustls` or `
 pub static ICE_BACKENDS: &[&dyn IceBackend] = &[
     #[cfg(feature = "ice-agent")]
     &rtc_ice_agent::BACKEND,
+    #[cfg(feature = "ice-juice")]
+    &rtc_ice_juice::BACKEND,
+    #[cfg(feature = "ice-nice")]
+    &rtc_ice_nice::BACKEND,
 ];
 
 /// The DTLS backends that are compiled in; the first is the default.

@@ -4,14 +4,18 @@
 //! another one, and none is known to this crate.
 
 pub mod certificate;
+pub mod delivery;
 pub mod dtls;
 pub mod ice;
+pub mod names;
 pub mod tls;
 
 pub use certificate::CertificateBackend;
+pub use delivery::Delivery;
 pub use dtls::{DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsEvent, DtlsRole, DtlsSession};
 pub use ice::{
     IceBackend, IceCapabilities, IceConfig, IceEvent, IceHost, IceParameters, IceRole, IceServer,
     IceServerKind, IceSink, IceTransport, Transmit, is_unusable,
 };
+pub use names::NameLookups;
 pub use tls::{TlsBackend, TlsClientConfig, TlsServerConfig, TlsSession};

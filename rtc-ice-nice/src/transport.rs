@@ -1,0 +1,284 @@
+//! [`IceTransport`] over an agent of libnice.
+
+use std::ffi::CString;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, RwLock};
+use rtc_core::backend::{
+    Delivery, IceConfig, IceHost, IceParameters, IceRole, IceServer, IceServerKind, IceTransport,
+    NameLookups, Transmit,
+};
+use rtc_core::candidate::{Candidate, Transport as Protocol};
+use rtc_core::error::{Error, Result};
+use rtc_core::ice_server::{ProxyKind, parse_proxy};
+use rtc_core::runtime::Runtime;
+
+use crate::ffi::{Agent, Options, Proxy, Relay, SendError};
+use crate::listener::Listener;
+
+/// TURN servers that are used; libnice has room for eight.
+const MAX_RELAYS: usize = 8;
+/// Candidates of the peer that are used.
+const MAX_REMOTE_CANDIDATES: usize = 128;
+/// RFC 8839 §5.4.
+const MAX_CREDENTIAL: usize = 256;
+
+/// One ICE component.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    me: Weak<Self>,
+    /// `None` once closed.
+    agent: RwLock<Option<Agent>>,
+    delivery: Arc<Delivery>,
+    runtime: Arc<dyn Runtime>,
+    lookups: Arc<NameLookups>,
+    remote: Mutex<Remote>,
+    tcp: bool,
+    /// Ending takes as long as TURN servers take to answer.
+    slow_to_end: bool,
+}
+
+/// What is known of the peer.
+#[derive(Debug, Default)]
+struct Remote {
+    credentials: Option<(String, String)>,
+    candidates: usize,
+}
+
+impl Transport {
+    pub(crate) fn open(config: IceConfig, host: IceHost) -> Result<Arc<dyn IceTransport>> {
+        let options = options(&config)?;
+        let runtime = host.runtime.clone();
+        let delivery = Delivery::new(host);
+        let listener = Listener::new(delivery.clone(), config.relay_only);
+        let agent = Agent::new(&options, listener)
+            .map_err(|error| Error::failure("open an ICE transport").caused_by(error))?;
+        Ok(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            agent: RwLock::new(Some(agent)),
+            delivery,
+            runtime,
+            lookups: Arc::default(),
+            remote: Mutex::default(),
+            tcp: config.tcp,
+            slow_to_end: !options.relays.is_empty(),
+        }))
+    }
+
+    fn with_agent<R>(&self, call: impl FnOnce(&Agent) -> R) -> Option<R> {
+        self.agent.read().as_ref().map(call)
+    }
+
+    fn add_resolved(&self, candidate: &Candidate, address: SocketAddr) {
+        {
+            let count = &mut self.remote.lock().candidates;
+            if *count >= MAX_REMOTE_CANDIDATES {
+                return;
+            }
+            *count += 1;
+        }
+        // What follows the type is of no use to libnice, and it refuses what it cannot read.
+        let candidate = Candidate {
+            host: address.ip().to_string(),
+            port: address.port(),
+            extensions: String::new(),
+            ..candidate.clone()
+        };
+        if let Ok(text) = CString::new(format!("a={candidate}")) {
+            self.with_agent(|agent| agent.add_remote_candidate(&text));
+        }
+    }
+
+    fn parameters(agent: &Agent) -> Option<IceParameters> {
+        let (ufrag, pwd) = agent.local_credentials()?;
+        let options = vec!["ice2".to_owned(), "trickle".to_owned()];
+        Some(IceParameters { ufrag, pwd, lite: false, options })
+    }
+}
+
+impl IceTransport for Transport {
+    fn local_parameters(&self) -> IceParameters {
+        self.with_agent(Self::parameters).flatten().unwrap_or_default()
+    }
+
+    fn set_remote_parameters(&self, remote: &IceParameters) -> Result<()> {
+        let usable = |text: &str| {
+            (1..=MAX_CREDENTIAL).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if !usable(&remote.ufrag) || !usable(&remote.pwd) {
+            return Err(Error::invalid("set remote ICE credentials: they are not usable"));
+        }
+        let credentials = (remote.ufrag.clone(), remote.pwd.clone());
+        {
+            let known = &mut self.remote.lock().credentials;
+            match known {
+                Some(known) if *known == credentials => return Ok(()),
+                Some(_) => {
+                    return Err(Error::invalid(
+                        "set remote ICE credentials: they change without a restart",
+                    ));
+                }
+                None => *known = Some(credentials),
+            }
+        }
+        let ufrag = string(remote.ufrag.clone())?;
+        let pwd = string(remote.pwd.clone())?;
+        self.with_agent(|agent| {
+            if remote.lite {
+                // RFC 8445 §6.1.1: the full agent controls.
+                agent.take_control();
+            }
+            agent.set_remote_credentials(&ufrag, &pwd);
+        });
+        Ok(())
+    }
+
+    fn add_remote_candidate(&self, candidate: &Candidate) -> Result<()> {
+        let is_tcp = match candidate.transport {
+            Protocol::Udp => false,
+            Protocol::TcpActive | Protocol::TcpPassive | Protocol::TcpSo => true,
+            Protocol::Other(_) => return Ok(()),
+        };
+        if is_tcp && !self.tcp {
+            return Ok(());
+        }
+        if let Ok(ip) = candidate.host.parse::<IpAddr>() {
+            self.add_resolved(candidate, (ip, candidate.port).into());
+            return Ok(());
+        }
+        let (me, candidate) = (self.me.clone(), candidate.clone());
+        let (host, port) = (candidate.host.clone(), candidate.port);
+        self.lookups.start(&*self.runtime, host, port, move |found| {
+            if let (Some(transport), Some(address)) = (me.upgrade(), found.first()) {
+                transport.add_resolved(&candidate, *address);
+            }
+        });
+        Ok(())
+    }
+
+    /// Of no interest to libnice, which counts on the time alone.
+    fn end_of_remote_candidates(&self) {}
+
+    fn gather(&self) -> Result<()> {
+        let failed = |why| Err(Error::failure(format!("gather ICE candidates: {why}")));
+        self.delivery.start();
+        match self.with_agent(Agent::gather) {
+            Some(true) => Ok(()),
+            Some(false) => failed("no socket can be bound"),
+            None => failed("the transport is closed"),
+        }
+    }
+
+    fn send(&self, batch: Transmit<'_>) -> usize {
+        let segment = batch.segment_size.max(1);
+        let count = batch.contents.len().div_ceil(segment);
+        let sent = self.with_agent(|agent| match agent.listener().is_connected() {
+            true => agent.send(batch.contents.chunks(segment), batch.dscp),
+            false => Ok(()),
+        });
+        match sent {
+            Some(Err(SendError::Full(sent))) => {
+                self.delivery.retry_soon();
+                sent
+            }
+            _ => count,
+        }
+    }
+
+    fn selected_pair(&self) -> Option<(Candidate, Candidate)> {
+        self.with_agent(|agent| agent.listener().selected_pair()).flatten()
+    }
+
+    fn restart(&self) -> Result<IceParameters> {
+        let failed = || Error::failure("restart ICE: the transport is closed");
+        *self.remote.lock() = Remote::default();
+        self.with_agent(|agent| {
+            agent.restart();
+            Self::parameters(agent)
+        })
+        .flatten()
+        .ok_or_else(failed)
+    }
+
+    fn close(&self) {
+        if !self.delivery.close() {
+            return;
+        }
+        let Some(agent) = self.agent.write().take() else { return };
+        let ended = agent.end();
+        match self.slow_to_end {
+            true => self.runtime.spawn_blocking(Box::new(move || ended.wait())),
+            false => ended.wait(),
+        }
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn options(config: &IceConfig) -> Result<Options> {
+    warn_of_what_is_ignored(config);
+    let stun = config.servers.iter().find(|server| server.kind == IceServerKind::Stun);
+    let is_relay = |server: &&IceServer| {
+        matches!(server.kind, IceServerKind::TurnUdp | IceServerKind::TurnTcp)
+    };
+    let relays = config.servers.iter().filter(is_relay).take(MAX_RELAYS).map(relay);
+    Ok(Options {
+        controlling: config.role == IceRole::Controlling,
+        tcp: config.tcp,
+        relay_only: config.relay_only,
+        stun: stun
+            .map(|stun| Ok::<_, Error>((string(stun.host.clone())?, stun.port)))
+            .transpose()?,
+        relays: relays.collect::<Result<_>>()?,
+        proxy: config.proxy.as_deref().map(proxy).transpose()?,
+        port_range: config.port_range,
+    })
+}
+
+fn relay(server: &IceServer) -> Result<Relay> {
+    Ok(Relay {
+        host: string(server.host.clone())?,
+        port: server.port,
+        username: string(server.username.clone())?,
+        password: string(server.password.clone())?,
+        over_tcp: server.kind == IceServerKind::TurnTcp,
+    })
+}
+
+fn proxy(url: &str) -> Result<Proxy> {
+    let proxy = parse_proxy(url)?;
+    if proxy.host.parse::<IpAddr>().is_err() {
+        log::warn!("libnice ignores a proxy that is not given by its IP address");
+    }
+    Ok(Proxy {
+        is_socks: proxy.kind == ProxyKind::Socks5,
+        address: string(proxy.host)?,
+        port: proxy.port,
+        username: string(proxy.username)?,
+        password: string(proxy.password)?,
+    })
+}
+
+fn string(text: String) -> Result<CString> {
+    // The error would tell the text, which may be a password.
+    CString::new(text).map_err(|_| Error::invalid("open an ICE transport: a text contains NUL"))
+}
+
+fn warn_of_what_is_ignored(config: &IceConfig) {
+    let of_kind = |kind| config.servers.iter().filter(move |server| server.kind == kind).count();
+    for (ignored, what) in [
+        (config.bind_address.is_some(), "the bind address"),
+        (config.udp_mux, "UDP mux"),
+        (of_kind(IceServerKind::TurnTls) > 0, "TURN over TLS, which it does not have"),
+        (of_kind(IceServerKind::Stun) > 1, "all STUN servers but one"),
+    ] {
+        if ignored {
+            log::warn!("libnice ignores {what}");
+        }
+    }
+}
