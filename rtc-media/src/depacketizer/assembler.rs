@@ -14,8 +14,8 @@ const MAX_PACKETS: usize = 8192;
 const MAX_BYTES: usize = super::MAX_FRAME;
 /// A packet this far from the last frame starts the stream anew.
 const MAX_DROPOUT: u64 = 3000;
-/// A packet later than this, and the one after it, start the stream anew.
-const MAX_MISORDER: u64 = 100;
+/// A packet this far behind may be a retransmission; one behind that starts the stream anew.
+const MAX_MISORDER: u64 = 3000;
 
 /// The packets of a stream, waiting for those that complete their frames.
 ///
@@ -115,20 +115,22 @@ impl Assembler {
     fn is_expected(&mut self, number: u64) -> bool {
         let Some(highest) = self.highest else { return true };
         let is_far = number > highest + MAX_DROPOUT || number + MAX_MISORDER < highest;
-        if is_far {
-            // One stray packet does not count, a second one behind it does.
-            if self.restart.replace(number + 1) != Some(number) {
-                return false;
-            }
-            self.lost += u64::from(!self.packets.is_empty());
-            self.packets.clear();
-            self.bytes = 0;
-            self.next = None;
-            self.highest = None;
-            self.scanned = 0;
+        if !is_far {
+            self.restart = None;
+            return self.next.is_none_or(|next| number >= next);
         }
+        // One stray packet does not count, a second one behind it does.
+        if self.restart.replace(number + 1) != Some(number) {
+            return false;
+        }
+        self.lost += u64::from(!self.packets.is_empty());
+        self.packets.clear();
+        self.bytes = 0;
+        self.next = None;
+        self.highest = None;
         self.restart = None;
-        self.next.is_none_or(|next| number >= next)
+        self.scanned = 0;
+        true
     }
 
     /// The next frame, in order. To be asked until there is none, after each packet and when
@@ -332,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_sender_that_starts_over_is_followed() {
-        for restart in [30_000, 500] {
+        for restart in [30_000, 62_000] {
             let mut stream = Stream::new();
             stream.push(1_000, 1, true, true, 0);
             assert_eq!(stream.poll(0), [(1, 1)]);

@@ -11,9 +11,10 @@ use crate::{Message, NtpTime, Request, clock, sequence};
 const MAX_STREAMS: usize = 31;
 /// Without sender reports there is a report after this time.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A jump of more than this is a sender that starts over (RFC 3550 appendix A.1).
+/// A jump of more than this is a sender that starts over (RFC 3550 appendix A.1). Backwards it is
+/// more than the RFC has, for the sake of retransmissions.
 const MAX_DROPOUT: u64 = 3000;
-const MAX_MISORDER: u64 = 100;
+const MAX_MISORDER: u64 = 3000;
 
 /// Reports to the sender how its streams arrive, whenever it reports itself, and passes requests
 /// for key frames (PLI) and for a bitrate (REMB) on to it. Takes RTCP packets out.
