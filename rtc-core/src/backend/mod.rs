@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod dtls;
 pub mod ice;
 pub mod names;
+pub mod support;
 pub mod tls;
 
 pub use certificate::CertificateBackend;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
 use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport};
+use crate::backend::support;
 use crate::backend::tls::TlsBackend;
 use crate::candidate::{Candidate, is_end_of_candidates};
 use crate::channel::{Channel as _, DataChannel, Message};
@@ -263,7 +264,7 @@ impl Peer {
             return Ok(());
         }
         let certificate = self.certificate()?;
-        let config = IceConfig {
+        let mut config = IceConfig {
             role,
             servers: self.config.ice_servers.clone(),
             proxy: self.config.proxy_server.clone(),
@@ -274,6 +275,9 @@ impl Peer {
             udp_mux: self.config.ice_udp_mux,
             mtu: self.config.mtu,
         };
+        for what in support::restrict(&mut config, &self.backends.ice.capabilities()) {
+            log::warn!("{what} is ignored: ICE by {} cannot do it", self.backends.ice.name());
+        }
         let sink = Arc::new(PeerSink::new(self.me.clone()));
         let runtime = self.engine.runtime().clone();
         let host = IceHost { sink, runtime, tls: self.backends.tls };
