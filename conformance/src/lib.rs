@@ -10,6 +10,7 @@ mod ffi;
 mod inbox;
 mod interop;
 mod lab;
+mod link;
 mod matrix;
 mod outcome;
 mod peer;
@@ -20,10 +21,11 @@ mod sys;
 
 /// Lists or runs the tests, as the command line asks, or one of the sub-commands.
 pub fn main() -> std::process::ExitCode {
-    const COMMANDS: [&str; 3] = ["interop", "matrix", "peer"];
+    const COMMANDS: [&str; 4] = ["interop", "link", "matrix", "peer"];
     let mut arguments = std::env::args().skip(1).peekable();
     match arguments.next_if(|first| COMMANDS.contains(&first.as_str())).as_deref() {
         Some("interop") => interop::main(arguments),
+        Some("link") => link::main(arguments),
         Some("matrix") => matrix::main(arguments),
         Some(_) => interop::own::main(arguments),
         None => runner::main(),

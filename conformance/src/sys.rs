@@ -1,8 +1,11 @@
 //! What the suite asks of the operating system.
 #![allow(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
+use std::time::Duration;
 
 /// Has the kernel end this process when its parent ends, so that a runner that is killed leaves
 /// nothing behind.
@@ -61,17 +64,58 @@ pub(crate) fn add_interfaces() -> Result<(), String> {
         "link set west up",
         "route add default via 10.99.0.2 dev east",
     ];
-    for command in commands {
-        let output = Command::new("ip").args(command.split(' ')).output();
-        match output {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => {
-                return Err(format!("ip {command}: {}", String::from_utf8_lossy(&output.stderr)));
-            }
-            Err(error) => return Err(format!("ip: {error}")),
-        }
+    commands.into_iter().try_for_each(ip)
+}
+
+/// Runs the command of iproute2.
+fn ip(command: &str) -> Result<(), String> {
+    match Command::new("ip").args(command.split(' ')).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("ip {command}: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("ip: {error}")),
     }
-    Ok(())
+}
+
+/// Adds an interface with address 10.98.0.`host` whose packets the file carries, one a read or
+/// write, without blocking.
+pub(crate) fn add_tunnel(host: u64) -> Result<File, String> {
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/net/tun")
+        .map_err(|error| format!("/dev/net/tun: {error}"))?;
+    let flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    let mut request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: flags },
+    };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"wire") {
+        *to = *from as libc::c_char;
+    }
+    // SAFETY: the descriptor is open and the request outlives the call.
+    if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &request) } != 0 {
+        return Err(format!("a TUN interface: {}", std::io::Error::last_os_error()));
+    }
+    ip(&format!("addr add 10.98.0.{host}/24 dev wire"))?;
+    ip("link set wire txqueuelen 10000 up")?;
+    ip("route add default dev wire")?;
+    Ok(file)
+}
+
+/// Waits until one of the files can be read, at most for `limit`.
+pub(crate) fn wait_readable(files: &[File; 2], limit: Duration) {
+    let mut wanted = files.each_ref().map(|file| libc::pollfd {
+        fd: file.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(limit.subsec_nanos()),
+    };
+    // SAFETY: both structures outlive the call and the length is that of the array.
+    unsafe { libc::ppoll(wanted.as_mut_ptr(), 2, &limit, std::ptr::null()) };
 }
 
 /// Has this process killed when the runner ends, however that happens.

@@ -97,13 +97,16 @@ fn main() {
     let bursts = Link { loss: Loss::Bursts(0.002, 0.2, 0.8), ..path() };
     let reorder = Link { reorder: 0.05, reorder_by: Duration::from_millis(2), ..path() };
     let shallow = Link { queue: 20_000, ..path() };
-    let jitter = Link { jitter: Duration::from_millis(10), ..path() };
     let lossy = |p| Link { loss: Loss::Random(p), ..path() };
+    let busy = |p| Link { stall: 0.01, stall_for: Duration::from_millis(5), ..lossy(p) };
+    let jitter = Link { jitter: Duration::from_millis(10), ..path() };
     let rows = [
         ("no loss", path()),
         ("0.1 % loss", lossy(0.001)),
         ("1 % loss", lossy(0.01)),
         ("5 % loss", lossy(0.05)),
+        ("1 % loss, busy hosts", busy(0.01)),
+        ("5 % loss, busy hosts", busy(0.05)),
         ("bursts (Gilbert-Elliott, 0.8 %)", bursts),
         ("5 % reordered by up to 2 ms", reorder),
         ("10 ms jitter, reordering", jitter),

@@ -19,7 +19,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// How much of an agent's life is told when something failed.
 const REMEMBERED: usize = 12;
 
-pub(super) struct Agent {
+pub(crate) struct Agent {
     name: &'static str,
     child: Child,
     commands: Option<ChildStdin>,
@@ -33,7 +33,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &'static str,
         mut command: Command,
         directory: &Path,
@@ -63,14 +63,14 @@ impl Agent {
     }
 
     /// Sends a command.
-    pub(super) fn tell(&mut self, command: &Value) -> Result<(), String> {
+    pub(crate) fn tell(&mut self, command: &Value) -> Result<(), String> {
         self.remember("<-", command);
         let stdin = self.commands.as_mut().ok_or("the agent takes no commands")?;
         writeln!(stdin, "{command}").map_err(|error| format!("{} has gone: {error}", self.name))
     }
 
     /// Waits for the first event `pick` accepts, and takes it.
-    pub(super) fn expect(
+    pub(crate) fn expect(
         &mut self,
         what: &str,
         pick: impl Fn(&Value) -> bool,
@@ -101,7 +101,7 @@ impl Agent {
     }
 
     /// Waits for the next event of a kind about a channel.
-    pub(super) fn expect_on(&mut self, kind: &str, label: &str) -> Result<Value, String> {
+    pub(crate) fn expect_on(&mut self, kind: &str, label: &str) -> Result<Value, String> {
         let what = format!("{kind:?} of channel {label:?}");
         self.expect(&what, |event| event["is"] == kind && event["label"] == label)
     }
@@ -127,7 +127,7 @@ impl Agent {
     }
 
     /// Ends the agent and tells what happened, for the report of a failure.
-    pub(super) fn story(mut self) -> String {
+    pub(crate) fn story(mut self) -> String {
         self.end();
         while let Ok(event) = self.events.try_recv() {
             self.remember("->", &event);

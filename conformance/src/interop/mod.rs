@@ -4,7 +4,8 @@
 //! lines of JSON (`conformance/interop/README.md`). The library under test is one too:
 //! `conformance peer`. One script drives two of them through a connection, in a private network.
 
-mod agent;
+pub(crate) mod agent;
+mod bulk;
 mod link;
 pub(crate) mod own;
 mod plan;

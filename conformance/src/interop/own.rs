@@ -1,5 +1,6 @@
 //! The library under test as an agent: `conformance peer [--certificate rsa]`.
 
+use super::bulk::{self, Sinks};
 use super::plan::{crc32, pattern};
 use crate::ffi::*;
 use crate::inbox::{Event, Inbox, Message, Recorded};
@@ -12,11 +13,12 @@ use std::ffi::c_int;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// `rtcCertificateType` of rtc.h.
 const CERTIFICATE_RSA: c_int = 2;
 
-fn report(event: Value) {
+pub(super) fn report(event: Value) {
     let mut output = std::io::stdout().lock();
     let _ = writeln!(output, "{event}").and_then(|()| output.flush());
 }
@@ -46,7 +48,7 @@ impl Labels {
 }
 
 /// Runs inside every callback.
-fn tell(labels: &Labels, inbox: &Inbox, recorded: &Recorded) {
+fn tell(labels: &Labels, sinks: &Sinks, inbox: &Inbox, recorded: &Recorded) {
     let id = recorded.owner;
     let label = || labels.of(inbox, id);
     match &recorded.event {
@@ -56,7 +58,11 @@ fn tell(labels: &Labels, inbox: &Inbox, recorded: &Recorded) {
         Event::Open => report(settings(inbox.lib, id, &label())),
         Event::Closed => report(json!({ "is": "channel-closed", "label": label() })),
         Event::Error(text) => report(json!({ "is": "error", "text": text })),
-        Event::Message(message) => report(describe(message, &label())),
+        Event::Message(message) => match sinks.take(&label(), message.bytes()) {
+            None => report(describe(message, &label())),
+            Some(Ok(())) => {}
+            Some(Err(text)) => report(json!({ "is": "error", "text": text })),
+        },
         Event::State(state) => report(json!({ "is": "state", "state": format!("{state:?}") })),
         Event::Gathering(Gathering::Complete) => {
             let sdp = inbox.lib.string(Getter::LOCAL_DESCRIPTION, id);
@@ -101,6 +107,7 @@ fn describe(message: &Message, label: &str) -> Value {
 struct OwnAgent {
     peer: Peer,
     labels: Labels,
+    sinks: Sinks,
 }
 
 impl OwnAgent {
@@ -113,9 +120,10 @@ impl OwnAgent {
         let certificate = if rsa { CERTIFICATE_RSA } else { 0 };
         let peer = Peer::with(lib, &Config { certificate, manual: true, ..Config::default() });
         let labels = Labels::default();
-        let known = labels.clone();
-        peer.inbox.hook(move |inbox, recorded| tell(&known, inbox, recorded));
-        Ok(Self { peer, labels })
+        let sinks = Sinks::default();
+        let (known, counting) = (labels.clone(), sinks.clone());
+        peer.inbox.hook(move |inbox, recorded| tell(&known, &counting, inbox, recorded));
+        Ok(Self { peer, labels, sinks })
     }
 
     fn obey(&self, command: &Value) -> Result<(), String> {
@@ -136,6 +144,21 @@ impl OwnAgent {
             "open" => self.open(command),
             "text" => lib.send_text(channel()?, &c(text("text"))),
             "binary" => lib.send_binary(channel()?, &pattern(number("size"), number("number"))),
+            "sink" => {
+                self.sinks.open(text("label"), number("size"));
+                report(json!({ "is": "sink", "label": text("label") }));
+                OK
+            }
+            "flood" => {
+                let time = Duration::from_millis(number("milliseconds") as u64);
+                let (label, size) = (text("label").to_owned(), number("size"));
+                bulk::flood(lib, channel()?, label, size, time);
+                OK
+            }
+            "tally" => {
+                report(self.sinks.tally(text("label"))?);
+                OK
+            }
             "close-channel" => lib.by_id(ById::CLOSE, channel()?),
             "close" => lib.by_id(ById::CLOSE_PC, self.peer.id),
             other => return Err(format!("unknown command {other:?}")),

@@ -6,7 +6,8 @@
 //! is no queue. A path that loses more than the ceiling of [`LossRate`] gets CUBIC's full cut.
 //!
 //! While there is a queue, the bottleneck is full and shared: the adaptive controller then grows
-//! like Reno. CUBIC's faster growth is kept for paths with room left.
+//! like Reno. CUBIC's faster growth is kept for paths with room left, and what a slight delay cost,
+//! which need not have been that of a queue, is regained soon.
 
 use super::hystart::Rounds;
 use super::loss_rate::LossRate;
@@ -27,6 +28,11 @@ const ADAPTIVE_BETA: f64 = 0.5;
 const DRAIN_EXPONENT: i32 = 3;
 /// A cut by less than this is not made: the delay shows no queue.
 const NO_QUEUE: f64 = 0.98;
+/// A cut to more than this may be due to a busy host instead of a queue.
+const MILD: f64 = 0.7;
+/// Growth per byte acknowledged back to where such cuts began: an eighth of the window each round
+/// trip.
+const REGAIN: f64 = 0.125;
 /// Share of the smallest in the recent round-trip time below which the bottleneck counts as full.
 const FULL: f64 = 0.9;
 
@@ -48,6 +54,8 @@ pub(crate) struct Cubic {
     k: f64,
     /// Fractions of a byte not added to the window yet.
     remainder: f64,
+    /// The window before cuts that a little delay caused, packets; 0 when there were none.
+    doubted: f64,
 }
 
 impl Cubic {
@@ -64,6 +72,7 @@ impl Cubic {
             w_reno: 0.0,
             k: 0.0,
             remainder: 0.0,
+            doubted: 0.0,
         }
     }
 
@@ -96,10 +105,18 @@ impl Cubic {
     fn avoid_congestion(&mut self, sample: &AckSample) {
         let cwnd = self.packets();
         let acked = sample.acked as f64 / self.segment as f64;
-        if self.adaptive && self.queue_free_share(sample.min_rtt) < FULL {
-            self.epoch = 0;
-            self.grow(acked / cwnd);
-            return;
+        if self.adaptive {
+            let share = self.queue_free_share(sample.min_rtt);
+            if share < FULL {
+                self.epoch = 0;
+                self.grow(acked / cwnd);
+                return;
+            }
+            if cwnd < self.doubted {
+                self.epoch = 0;
+                self.grow(acked * REGAIN);
+                return;
+            }
         }
         if self.epoch == 0 {
             self.epoch = sample.now;
@@ -138,6 +155,7 @@ impl Cubic {
             return false;
         }
         self.reacted_at = sample.now;
+        self.doubted = if factor < MILD { 0.0 } else { self.doubted.max(self.packets()) };
         self.remember_maximum();
         self.windows.cwnd = ((self.windows.cwnd as f64 * factor) as usize).max(4 * self.segment);
         self.windows.ssthresh = self.windows.cwnd;
@@ -168,6 +186,7 @@ impl Cubic {
 
     pub(super) fn on_timeout(&mut self, now: Nanos) {
         self.reacted_at = now;
+        self.doubted = 0.0;
         self.remember_maximum();
         self.windows.ssthresh = ((self.windows.cwnd as f64 * BETA) as usize).max(4 * self.segment);
         self.windows.cwnd = self.segment;

@@ -27,7 +27,7 @@ impl LossRate {
 
     pub(super) fn exceeds_ceiling(&self, segment: usize) -> bool {
         let total = self.delivered + self.lost;
-        total >= HORIZON / 2 * segment && self.lost * 100 > total * CEILING_PERCENT
+        total >= HORIZON * segment && self.lost * 100 > total * CEILING_PERCENT
     }
 
     pub(super) fn reset(&mut self) {

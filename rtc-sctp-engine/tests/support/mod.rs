@@ -97,6 +97,11 @@ pub struct Link {
     /// Share of packets held back by up to `reorder_by` further packets' worth of time.
     pub reorder: f64,
     pub reorder_by: Duration,
+    /// Share of packets that find the receiving host busy for up to `stall_for`; all that follow
+    /// wait with them.
+    pub stall: f64,
+    pub stall_for: Duration,
+    pub stalled_until: Duration,
     pub bad: bool,
     pub free_at: Duration,
     pub dropped: u64,
@@ -113,6 +118,9 @@ impl Default for Link {
             duplicate: 0.0,
             reorder: 0.0,
             reorder_by: Duration::ZERO,
+            stall: 0.0,
+            stall_for: Duration::ZERO,
+            stalled_until: Duration::ZERO,
             bad: false,
             free_at: Duration::ZERO,
             dropped: 0,
@@ -154,7 +162,11 @@ impl Link {
             if rng.chance(self.reorder) {
                 at += Duration::from_nanos(rng.below(self.reorder_by.as_nanos() as u64 + 1));
             }
-            arrivals.push(at);
+            if self.stall > 0.0 && rng.chance(self.stall) {
+                let busy = Duration::from_nanos(rng.below(self.stall_for.as_nanos() as u64 + 1));
+                self.stalled_until = self.stalled_until.max(at + busy);
+            }
+            arrivals.push(at.max(self.stalled_until));
         }
         arrivals
     }

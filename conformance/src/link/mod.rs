@@ -1,0 +1,269 @@
+//! Goodput through the library between two hosts: `conformance link`.
+//!
+//! Each host is a network namespace with one interface, a TUN device, and an agent of its own
+//! (`conformance peer`). The wire between the two devices is in this process. Both libraries see
+//! true addresses, whatever their ICE does.
+
+mod wire;
+
+use crate::interop::agent::Agent;
+use crate::lab::library_path;
+use crate::sys;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+use wire::{Quality, Wire};
+
+/// Bytes of a message.
+const MESSAGE: usize = 16 * 1024;
+
+/// How much faster than the real library ours has to send where packets get lost.
+const LEAD: f64 = 2.0;
+
+struct Options {
+    /// Packets lost of a hundred, one run for each.
+    losses: Vec<f64>,
+    round_trip: Duration,
+    rate: f64,
+    time: Duration,
+    seed: u64,
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options {
+        losses: vec![0.0, 1.0, 5.0],
+        round_trip: Duration::from_millis(50),
+        rate: 100.0,
+        time: Duration::from_secs(10),
+        seed: 1,
+    };
+    while let Some(name) = arguments.next() {
+        if name == "--quick" {
+            options.losses = vec![1.0];
+            options.time = Duration::from_secs(3);
+            continue;
+        }
+        let value = arguments.next().ok_or(format!("{name} what?"))?;
+        let number = |text: &str| {
+            let number = text.parse::<f64>().ok().filter(|n| *n >= 0.0 && n.is_finite());
+            number.ok_or(format!("{name} takes a number, not {text}"))
+        };
+        match name.as_str() {
+            "--loss" => options.losses = value.split(',').map(number).collect::<Result<_, _>>()?,
+            "--rtt" => options.round_trip = Duration::from_secs_f64(number(&value)? / 1000.0),
+            "--rate" => options.rate = number(&value)?.max(0.1),
+            "--seconds" => options.time = Duration::from_secs_f64(number(&value)?),
+            "--seed" => options.seed = number(&value)? as u64,
+            _ => return Err(format!("unknown argument {name}")),
+        }
+    }
+    Ok(options)
+}
+
+/// `conformance link [--quick] [--loss PERCENT,...] [--rtt MS] [--rate MBIT] [--seconds S]
+/// [--seed N]`.
+pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let options = match parse(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let Some(ours) = library_path() else {
+        println!("skipped: RTC_LIB names no library");
+        return ExitCode::SUCCESS;
+    };
+    if let Err(reason) = hosts() {
+        println!("skipped: no two hosts: {reason}");
+        return ExitCode::SUCCESS;
+    }
+    let real = std::env::var_os("RTC_PEER_LIB").map(PathBuf::from);
+    let mut pairs = vec![("ours to ours", &ours, &ours)];
+    match &real {
+        Some(real) => pairs.extend([
+            ("ours to real", &ours, real),
+            ("real to ours", real, &ours),
+            ("real to real", real, real),
+        ]),
+        None => println!("skipped: pairs with another library, as RTC_PEER_LIB names none"),
+    }
+    run(&pairs, &options)
+}
+
+/// Runs all pairs at all losses; the table has a row for each pair.
+fn run(pairs: &[(&str, &PathBuf, &PathBuf)], options: &Options) -> ExitCode {
+    println!(
+        "{} Mbit/s, {} ms there and back, a queue of one round trip; goodput in Mbit/s\n",
+        options.rate,
+        options.round_trip.as_millis()
+    );
+    let heads: Vec<_> = options.losses.iter().map(|loss| format!("{loss} % lost")).collect();
+    println!("| sender to receiver | {} |\n|---|{}", heads.join(" | "), "---|".repeat(heads.len()));
+    let mut complaints = Vec::new();
+    let mut table: Vec<Vec<Option<f64>>> = Vec::new();
+    for (name, sender, receiver) in pairs {
+        let mut row = Vec::new();
+        for loss in &options.losses {
+            let quality =
+                Quality { loss: *loss, round_trip: options.round_trip, rate: options.rate };
+            let goodput = transfer(sender, receiver, quality, options);
+            if let Err(reason) = &goodput {
+                complaints.push(format!("{name} at {loss} %: {reason}"));
+            }
+            row.push(goodput.ok());
+        }
+        let cell = |goodput: &Option<f64>| goodput.map_or("FAILED".into(), |g| format!("{g:.1}"));
+        println!("| {name} | {} |", row.iter().map(cell).collect::<Vec<_>>().join(" | "));
+        table.push(row);
+    }
+    complaints.extend(compare(&table, &options.losses));
+    println!();
+    complaints.iter().for_each(|complaint| println!("FAILED   {complaint}"));
+    if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Where packets get lost, ours has to send faster than the real library, whoever receives.
+fn compare(table: &[Vec<Option<f64>>], losses: &[f64]) -> Vec<String> {
+    let [ours, ours_to_real, real_to_ours, real] = table else { return Vec::new() };
+    let mut complaints = Vec::new();
+    for (column, loss) in losses.iter().enumerate().filter(|(_, loss)| **loss >= 1.0) {
+        for (mine, theirs) in [(ours, real_to_ours), (ours_to_real, real)] {
+            if let (Some(Some(mine)), Some(Some(theirs))) = (mine.get(column), theirs.get(column))
+                && *mine < LEAD * theirs
+            {
+                complaints.push(format!("at {loss} %: {mine:.1} is not {LEAD} x {theirs:.1}"));
+            }
+        }
+    }
+    complaints
+}
+
+/// A host and its end of the wire.
+struct Host {
+    end: File,
+    /// Runs commands inside the host.
+    inside: std::sync::mpsc::Sender<Start>,
+}
+
+type Start = Box<dyn FnOnce() + Send>;
+
+impl Host {
+    /// A network namespace lives in the thread that made it, and in what that thread starts.
+    fn new(number: u64) -> Result<Self, String> {
+        let (inside, orders) = std::sync::mpsc::channel::<Start>();
+        let (report, made) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let end = sys::own_network().and_then(|()| sys::add_tunnel(number));
+            let _ = report.send(end);
+            orders.into_iter().for_each(|order| order());
+        });
+        let end = made.recv().map_err(|_| "its thread has gone".to_owned())??;
+        Ok(Self { end, inside })
+    }
+
+    fn start(&self, name: &'static str, library: &Path, log: &Path) -> Result<Agent, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(program);
+        command.arg("peer").env("RTC_LIB", library);
+        let log = log.to_owned();
+        let (report, started) = std::sync::mpsc::channel();
+        let start = move || {
+            let _ = report.send(Agent::start(name, command, &log));
+        };
+        self.inside.send(Box::new(start)).map_err(|_| "its thread has gone".to_owned())?;
+        started.recv().map_err(|_| "its thread has gone".to_owned())?
+    }
+}
+
+/// Two hosts with nothing between them yet.
+fn hosts() -> Result<[Host; 2], String> {
+    Ok([Host::new(1)?, Host::new(2)?])
+}
+
+/// Connects two libraries and has one send to the other for a while. Returns the goodput in
+/// Mbit/s.
+fn transfer(
+    sender: &Path,
+    receiver: &Path,
+    quality: Quality,
+    options: &Options,
+) -> Result<f64, String> {
+    let [near, far] = hosts()?;
+    let logs = std::env::temp_dir().join(format!("link-{}", std::process::id()));
+    std::fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+    let mut from = near.start("sender", sender, &logs)?;
+    let mut to = far.start("receiver", receiver, &logs)?;
+    let wire = Wire::new([near.end, far.end], quality, options.seed);
+    let result = flood(&mut from, &mut to, options.time);
+    let result = result.map_err(|reason| {
+        format!("{reason} ({} packets carried)\n{}\n{}", wire.carried(), from.story(), to.story())
+    });
+    let _ = std::fs::remove_dir_all(&logs);
+    result
+}
+
+fn flood(from: &mut Agent, to: &mut Agent, time: Duration) -> Result<f64, String> {
+    let described = |agent: &mut Agent, kind: &str| {
+        let event = agent.expect(kind, |event| event["is"] == kind)?;
+        event["sdp"].as_str().map(str::to_owned).ok_or(format!("the {kind} is no text"))
+    };
+    from.tell(&json!({ "do": "offer", "label": "bulk" }))?;
+    let offer = described(from, "offer")?;
+    to.tell(&json!({ "do": "answer", "sdp": offer }))?;
+    let answer = described(to, "answer")?;
+    from.tell(&json!({ "do": "accept", "sdp": answer }))?;
+    from.expect_on("open", "bulk")?;
+    to.expect_on("open", "bulk")?;
+    to.tell(&json!({ "do": "sink", "label": "bulk", "size": MESSAGE }))?;
+    to.expect_on("sink", "bulk")?;
+    let milliseconds = time.as_millis() as u64;
+    from.tell(&json!({
+        "do": "flood", "label": "bulk", "size": MESSAGE, "milliseconds": milliseconds,
+    }))?;
+    // What is on its way at the end of that time still counts: the receiver measures from the
+    // first message to the last.
+    from.expect_on("flooded", "bulk")?;
+    to.tell(&json!({ "do": "tally", "label": "bulk" }))?;
+    let tally = to.expect_on("tally", "bulk")?;
+    goodput(&tally)
+}
+
+/// What a receiver that found nothing wrong counted, in Mbit/s.
+fn goodput(tally: &Value) -> Result<f64, String> {
+    let number = |name: &str| tally[name].as_f64().ok_or(format!("no {name} in {tally}"));
+    let (bytes, seconds) = (number("bytes")?, number("seconds")?);
+    if bytes < MESSAGE as f64 || seconds <= 0.0 {
+        return Err(format!("next to nothing arrived: {tally}"));
+    }
+    Ok(bytes * 8.0 / seconds / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_nonsense_is_refused() {
+        let words = |line: &str| parse(line.split_whitespace().map(str::to_owned));
+        let options = words("--loss 0,2.5 --rtt 20 --seconds 1").expect("complete");
+        assert_eq!(options.losses, [0.0, 2.5]);
+        assert_eq!(options.round_trip, Duration::from_millis(20));
+        for bad in ["--loss", "--loss x", "--rtt -1", "--nonsense 1"] {
+            assert!(words(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ours_has_to_lead_where_packets_get_lost_and_only_there() {
+        let row = |clean: f64, lossy: f64| vec![Some(clean), Some(lossy)];
+        let losses = [0.0, 1.0];
+        let good = [row(50.0, 80.0), row(50.0, 70.0), row(90.0, 3.0), row(90.0, 3.0)];
+        assert!(compare(&good, &losses).is_empty());
+        let bad = [row(50.0, 5.0), row(50.0, 70.0), row(90.0, 3.0), row(90.0, 3.0)];
+        assert_eq!(compare(&bad, &losses).len(), 1);
+        assert!(compare(&bad[..1], &losses).is_empty());
+    }
+}
