@@ -47,6 +47,7 @@ fn answer(remote: &Description, kind: DescriptionKind) {
         fingerprint: &fingerprint,
         setup: Setup::Active,
         max_message_size: 262_144,
+        sctp_init: Some("AQAA"),
         session_id: 1,
         candidates: &remote.candidates,
         end_of_candidates: true,

@@ -15,6 +15,11 @@ use crate::config::{CongestionControl, SctpSettings};
 pub(crate) trait Association: Send {
     /// Begins the handshake; both peers do (RFC 8841 §9.3).
     fn connect(&mut self, now: Instant);
+    /// Our INIT chunk, to be signaled; equal for equal configurations and seeds.
+    fn local_init(&mut self) -> Vec<u8>;
+    /// Connects without a handshake to a peer that has [`Self::local_init`] and signaled its own;
+    /// false, with nothing done, when that is no INIT chunk.
+    fn connect_with_init(&mut self, now: Instant, peer_init: &[u8]) -> bool;
     /// Takes one packet. What is wrong with it is counted, not reported.
     fn handle_packet(&mut self, now: Instant, packet: &[u8]);
     /// Does what is due.
@@ -103,6 +108,14 @@ pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn As
 impl Association for rtc_sctp_engine::Association {
     fn connect(&mut self, now: Instant) {
         self.connect(now);
+    }
+
+    fn local_init(&mut self) -> Vec<u8> {
+        self.local_init()
+    }
+
+    fn connect_with_init(&mut self, now: Instant, peer_init: &[u8]) -> bool {
+        self.connect_with_init(now, peer_init)
     }
 
     fn handle_packet(&mut self, now: Instant, packet: &[u8]) {

@@ -5,6 +5,7 @@
 
 mod association;
 pub mod backend;
+mod base64;
 pub mod candidate;
 pub mod channel;
 pub mod config;

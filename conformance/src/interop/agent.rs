@@ -62,6 +62,11 @@ impl Agent {
         })
     }
 
+    /// Whether it is that of the library under test.
+    pub(crate) fn is_own(&self) -> bool {
+        self.name == "own"
+    }
+
     /// Sends a command.
     pub(crate) fn tell(&mut self, command: &Value) -> Result<(), String> {
         self.remember("<-", command);

@@ -23,12 +23,12 @@ pub(super) fn run(
     limits: Limits,
     link: &mut Option<Link>,
 ) -> Result<String, String> {
-    let (announced, begun) = negotiate(offerer, answerer, link)?;
-    let largest = announced.min(limits.largest);
+    let agreed = negotiate(offerer, answerer, link)?;
+    let largest = agreed.largest.min(limits.largest);
     let limits = Limits { largest, ..limits };
     opened(offerer, "first")?;
     opened(answerer, "first")?;
-    let connected = begun.elapsed();
+    let connected = agreed.begun.elapsed();
     texts(offerer, answerer, limits)?;
     texts(answerer, offerer, limits)?;
     binaries(offerer, answerer, limits)?;
@@ -38,16 +38,25 @@ pub(super) fn run(
     if limits.told {
         answerer.expect_on("channel-closed", "first")?;
     }
-    Ok(format!("open after {} ms, messages up to {largest} bytes", connected.as_millis()))
+    let how = if agreed.signaled { "without a handshake of SCTP" } else { "with one" };
+    Ok(format!("open after {} ms {how}, messages up to {largest} bytes", connected.as_millis()))
 }
 
-/// Exchanges complete descriptions. Returns the largest message both sides take, and the time of
-/// the answer's delivery.
+struct Agreed {
+    /// The largest message both sides take, in bytes.
+    largest: usize,
+    /// Each side has the other's `a=sctp-init`.
+    signaled: bool,
+    /// When the answer was delivered.
+    begun: Instant,
+}
+
+/// Exchanges complete descriptions.
 fn negotiate(
     offerer: &mut Agent,
     answerer: &mut Agent,
     link: &mut Option<Link>,
-) -> Result<(usize, Instant), String> {
+) -> Result<Agreed, String> {
     offerer.tell(&json!({ "do": "offer", "label": "first" }))?;
     let mut offer = description(offerer, "offer")?;
     if let Some(link) = link {
@@ -58,14 +67,14 @@ fn negotiate(
     if let Some(link) = link {
         answer = link.answer(&answer)?;
     }
-    if let Some(echo) = sdp::attribute(&offer, "sctp-init")
-        && sdp::attribute(&answer, "sctp-init") == Some(echo)
-    {
-        return Err("the answer repeats the offerer's a=sctp-init".into());
+    let inits = [&offer, &answer].map(|text| sdp::attribute(text, "sctp-init"));
+    let signaled = inits[0].is_some() && inits[1].is_some() && inits[0] != inits[1];
+    if inits[0].is_some() && answerer.is_own() && !signaled {
+        return Err(format!("the answer has a=sctp-init {:?} to {:?}", inits[1], inits[0]));
     }
     offerer.tell(&json!({ "do": "accept", "sdp": answer }))?;
     let limit = announced(&offer)?.min(announced(&answer)?);
-    Ok((limit, Instant::now()))
+    Ok(Agreed { largest: limit, signaled, begun: Instant::now() })
 }
 
 fn description(agent: &mut Agent, kind: &str) -> Result<String, String> {

@@ -69,6 +69,7 @@ impl PeerCore {
             (true, _) => Setup::Active,
         };
         let previous = self.local.as_ref();
+        let sctp_init = self.signaled_init();
         Ok(compose(&Ingredients {
             kind,
             setup,
@@ -79,6 +80,7 @@ impl PeerCore {
             tracks: &[],
             previous,
             remote: self.remote.as_ref(),
+            sctp_init: Some(&sctp_init),
             session_id: self.session_id(),
             candidates: previous.map_or(&[], |previous| &previous.candidates),
             end_of_candidates: self.gathering == GatheringState::Complete,

@@ -7,9 +7,10 @@ use super::channels::MAX_STREAM;
 use super::core::{Closing, PeerCore};
 use super::events::PeerEvent;
 use super::notes::note;
-use crate::association::{self, AssociationConfig, Event, State};
+use crate::association::{self, Association, AssociationConfig, Event, State};
 use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole, SrtpProfile};
 use crate::backend::ice::IceEvent;
+use crate::base64;
 use crate::channel::Channel as _;
 use crate::state::{ConnectionState, GatheringState, IceState};
 use log::Level;
@@ -289,6 +290,25 @@ impl PeerCore {
         if self.sctp.is_some() || !self.dtls_connected || self.is_closed() {
             return;
         }
+        let mut sctp = self.association();
+        // What we signaled holds as soon as the peer has said that it takes it.
+        let known = self.peer_init().is_some_and(|init| {
+            sctp.local_init();
+            sctp.connect_with_init(now, &init)
+        });
+        if !known {
+            sctp.connect(now);
+        }
+        for packet in std::mem::take(&mut self.early_packets) {
+            sctp.handle_packet(now, &packet);
+        }
+        self.sctp = Some(sctp);
+        self.handle_sctp_events(now);
+    }
+
+    /// A new association. What it will say in its INIT depends on the configuration and the seed
+    /// alone, so one made later keeps what one made earlier has signaled.
+    fn association(&self) -> Box<dyn Association> {
         let port = |d: &Option<crate::sdp::Description>| {
             d.as_ref().and_then(|d| d.application()).map_or(5000, |a| a.effective_sctp_port())
         };
@@ -300,13 +320,22 @@ impl PeerCore {
             streams: MAX_STREAM + 1,
             settings: &self.config.sctp,
         };
-        let mut sctp = association::open(&config, self.seed);
-        sctp.connect(now);
-        for packet in std::mem::take(&mut self.early_packets) {
-            sctp.handle_packet(now, &packet);
-        }
-        self.sctp = Some(sctp);
-        self.handle_sctp_events(now);
+        association::open(&config, self.seed)
+    }
+
+    /// Our INIT chunk for descriptions, in base64.
+    pub(super) fn signaled_init(&self) -> String {
+        base64::encode(&self.association().local_init())
+    }
+
+    /// The peer's INIT chunk, when both descriptions have one. An answer that repeats ours is that
+    /// of a peer which repeats whatever it does not know (libdatachannel does).
+    fn peer_init(&self) -> Option<Vec<u8>> {
+        let init = |d: &'_ Option<crate::sdp::Description>| {
+            Some(d.as_ref()?.application()?.sctp_init()?.to_owned())
+        };
+        let (ours, theirs) = (init(&self.local)?, init(&self.remote)?);
+        if ours == theirs { None } else { base64::decode(&theirs) }
     }
 
     /// Carries SCTP's events over to channels and states; to be called after any input to it.

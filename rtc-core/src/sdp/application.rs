@@ -41,8 +41,8 @@ impl Application {
         self.sctp_port.unwrap_or(DEFAULT_SCTP_PORT)
     }
 
-    /// `a=sctp-init`: the peer's INIT chunk in base64, where it offers to do without the SCTP
-    /// handshake.
+    /// `a=sctp-init`: the INIT chunk in base64 of the sender of this description, where it offers to
+    /// do without the SCTP handshake.
     pub fn sctp_init(&self) -> Option<&str> {
         self.common.attribute_values("sctp-init").next()
     }

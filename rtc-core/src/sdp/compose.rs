@@ -31,6 +31,9 @@ pub struct Ingredients<'a> {
     pub setup: Setup,
     /// The largest message that we take, in bytes; 0 is no limit.
     pub max_message_size: u64,
+    /// Our INIT chunk in base64. Every offer has it; an answer has it where the offer has the
+    /// peer's, and then both do without the SCTP handshake (draft-hancke-tsvwg-snap).
+    pub sctp_init: Option<&'a str>,
     /// A random number for the case that there is no previous description.
     pub session_id: u64,
     /// Our candidates so far.
@@ -121,7 +124,20 @@ impl<'a> Composer<'a> {
             }
             own.common.removed &= !self.ingredients.has_data_channel;
         }
+        if is_offer || remote.sctp_init().is_some() {
+            self.add_sctp_init(&mut own);
+        }
         own
+    }
+
+    /// A section in the old syntax, or one that is rejected, cannot carry it.
+    fn add_sctp_init(&self, own: &mut Application) {
+        if let Some(init) = self.ingredients.sctp_init
+            && !own.common.removed
+            && !own.is_legacy()
+        {
+            own.common.attributes.push(format!("sctp-init:{init}"));
+        }
     }
 
     fn previous_sctp_port(&self, mid: &str) -> Option<u16> {
@@ -167,11 +183,10 @@ impl<'a> Composer<'a> {
             self.sections.iter().any(|section| matches!(section, Section::Application(_)));
         if self.ingredients.has_data_channel && !has_application {
             let mid = self.application_mid();
-            self.sections.push(Section::Application(Application::new(
-                mid,
-                DEFAULT_SCTP_PORT,
-                self.ingredients.max_message_size,
-            )));
+            let limit = self.ingredients.max_message_size;
+            let mut own = Application::new(mid, DEFAULT_SCTP_PORT, limit);
+            self.add_sctp_init(&mut own);
+            self.sections.push(Section::Application(own));
         }
     }
 

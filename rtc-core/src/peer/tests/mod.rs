@@ -7,4 +7,5 @@ mod dtls;
 mod negotiation;
 mod network;
 mod scripted;
+mod signaled_init;
 mod transmit;

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rtc_sctp_engine::{Association, Event, SendOptions};
 
 use super::dtls::{CLIENT_HELLO, NULL, SERVER_HELLO, hello, open_record, record};
-use super::network::End;
+use super::network::{End, without_init};
 use crate::backend::dtls::DtlsRole;
 use crate::backend::ice::IceEvent;
 use crate::channel::{Channel as _, DataChannel};
@@ -44,11 +44,11 @@ impl Scripted {
         };
         offerer.set_local_description(now, DescriptionKind::Offer).unwrap();
         let offer = offerer.local_description().unwrap().to_sdp();
-        let offer = Description::parse(&offer, DescriptionKind::Offer).unwrap();
+        let offer = Description::parse(&without_init(&offer), DescriptionKind::Offer).unwrap();
         answerer.set_remote_description(now, offer).unwrap();
         answerer.set_local_description(now, DescriptionKind::Answer).unwrap();
         let answer = answerer.local_description().unwrap().to_sdp();
-        let answer = Description::parse(&answer, DescriptionKind::Answer).unwrap();
+        let answer = Description::parse(&without_init(&answer), DescriptionKind::Answer).unwrap();
         offerer.set_remote_description(now, answer).unwrap();
         let mut scripted = Self {
             end,

@@ -72,6 +72,22 @@ fn an_answer_echoes_the_sctp_port_but_neither_sctp_init_nor_what_is_unknown() {
 }
 
 #[test]
+fn sctp_init_is_offered_and_answered_only_to_those_who_offer_it() {
+    let ours = "a=sctp-init:OURS\r\n";
+    let with = |side: Side| Side { sctp_init: Some("OURS"), ..side }.compose().to_sdp();
+    let offer = with(Side { has_data_channel: true, ..Side::offering() });
+    assert_eq!(offer.matches(ours).count(), 1);
+    assert!(!with(Side::answering(&data_offer())).contains("sctp-init"));
+    let theirs = data_offer().replace("a=sctp-port", "a=sctp-init:AQAA\r\na=sctp-port");
+    let answer = with(Side::answering(&theirs));
+    assert!(answer.contains(ours) && !answer.contains("AQAA"), "{answer}");
+    let rejected = theirs.replace("m=application 9", "m=application 0");
+    assert!(!with(Side::answering(&rejected)).contains("sctp-init"));
+    let legacy = sample("legacy-data-offer").replace("a=mid", "a=sctp-init:AQAA\r\na=mid");
+    assert!(!with(Side::answering(&legacy)).contains("sctp-init"));
+}
+
+#[test]
 fn an_offer_after_an_answer_with_another_sctp_port_keeps_ours() {
     let first = Side { has_data_channel: true, ..Side::offering() }.compose();
     let side = Side {

@@ -32,6 +32,7 @@ struct Side {
     has_data_channel: bool,
     setup: Setup,
     candidates: Vec<Candidate>,
+    sctp_init: Option<&'static str>,
 }
 
 impl Side {
@@ -44,6 +45,7 @@ impl Side {
             has_data_channel: false,
             setup: Setup::ActPass,
             candidates: Vec::new(),
+            sctp_init: None,
         }
     }
 
@@ -68,6 +70,7 @@ impl Side {
             fingerprint: &fingerprint(),
             setup: self.setup,
             max_message_size: 262_144,
+            sctp_init: self.sctp_init,
             session_id: 3_369_710_578,
             candidates: &self.candidates,
             end_of_candidates: !self.candidates.is_empty(),
