@@ -10,14 +10,17 @@ use crate::state::ConnectionState::Connected;
 const LINK: Link =
     Link { delay_ms: 10, jitter_ms: 0, loss_percent: 0, duplicate_percent: 0, damage_percent: 0 };
 
+/// Makes the answer that is delivered out of the offer and the answer.
+type Change = dyn Fn(&str, &str) -> String;
+
 fn network() -> Network {
     let mut network = Network::new(1, Default::default(), LINK);
     network.create(0, "first", DataChannelInit::default());
     network
 }
 
-/// Exchanges descriptions as `change` alters those that end 0 gets, and connects.
-fn connect(network: &mut Network, change: impl Fn(&str, &str) -> String) {
+/// Exchanges descriptions, the answer changed, and connects.
+fn connect(network: &mut Network, change: &Change) {
     let now = network.instant();
     let [a, b] = &mut network.ends;
     a.core.set_local_description(now, DescriptionKind::Offer).unwrap();
@@ -65,7 +68,7 @@ fn answers_that_lack_repeat_or_garble_the_init_lead_to_a_handshake() {
     let echo = |offer: &str, answer: &str| answer.replace(init(answer), init(offer));
     let garbage = |_: &str, answer: &str| answer.replace(init(answer), "AAAA");
     let no_base64 = |_: &str, answer: &str| answer.replace(init(answer), "%%%%");
-    let changes: [&dyn Fn(&str, &str) -> String; 4] = [&without, &echo, &garbage, &no_base64];
+    let changes: [&Change; 4] = [&without, &echo, &garbage, &no_base64];
     for (number, change) in changes.into_iter().enumerate() {
         let mut network = network();
         // The end that answers is one that knows nothing of it either.
