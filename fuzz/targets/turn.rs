@@ -12,7 +12,7 @@ use librtc_fuzz::{Script, damage};
 use md5::{Digest, Md5};
 use rtc_core::backend::{IceParameters, IceRole};
 use rtc_core::candidate::Candidate;
-use rtc_ice_agent::{Agent, AgentConfig};
+use rtc_ice_agent::{Agent, AgentConfig, Carrier};
 
 /// Steps of a script; further ones are left out.
 const STEPS: usize = 400;
@@ -74,7 +74,7 @@ impl World {
         let remote =
             IceParameters { ufrag: "peer".into(), pwd: "p".repeat(22), ..Default::default() };
         agent.gather(now, &[local()], &[SocketAddr::from(([0; 4], 5000))]);
-        agent.add_turn_server(now, server(), "user", "pass");
+        agent.add_turn_server(now, Carrier::Udp, server(), "user", "pass");
         agent.end_of_servers(now);
         agent.set_remote_parameters(now, &remote).expect("valid parameters");
         let mut world = Self { now, agent, requests: VecDeque::new(), check: [0; 12] };

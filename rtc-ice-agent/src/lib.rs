@@ -1,7 +1,7 @@
 //! ICE in pure Rust (RFC 8445, RFC 8838, RFC 7675).
 //!
 //! [`Agent`] is the protocol as a pure state machine; [`BACKEND`] runs it on a runtime, with its
-//! own UDP sockets.
+//! own UDP sockets and TCP connections.
 
 use std::sync::Arc;
 
@@ -11,10 +11,11 @@ use rtc_core::error::Result;
 mod agent;
 mod credentials;
 mod driver;
+pub mod framing;
 mod relay;
 mod stun;
 
-pub use agent::{Agent, AgentConfig, AgentEvent, AgentTransmit, Received, SelectedPair};
+pub use agent::{Agent, AgentConfig, AgentEvent, AgentTransmit, Carrier, Received, SelectedPair};
 
 /// The backend.
 pub static BACKEND: AgentBackend = AgentBackend;
@@ -30,11 +31,11 @@ impl IceBackend for AgentBackend {
 
     fn capabilities(&self) -> IceCapabilities {
         IceCapabilities {
-            tcp_active: false,
-            tcp_passive: false,
+            tcp_active: true,
+            tcp_passive: true,
             turn_udp: true,
-            turn_tcp: false,
-            turn_tls: false,
+            turn_tcp: true,
+            turn_tls: true,
             udp_mux: true,
             bind_address: true,
             port_range: true,

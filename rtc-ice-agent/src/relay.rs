@@ -1,4 +1,4 @@
-//! One allocation on a TURN server over UDP (RFC 8656), over the `turn-client-proto` state machine:
+//! One allocation on a TURN server (RFC 8656), over the `turn-client-proto` state machine:
 //! it authenticates, refreshes, installs permissions and binds channels.
 
 use std::collections::VecDeque;
@@ -15,10 +15,14 @@ use turn_client_proto::prelude::DelayedTransmitBuild;
 use turn_client_proto::types::{Instant as TurnInstant, TransportType, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
+use crate::agent::Carrier;
+
 /// Transmissions of a request, as for STUN servers: it fails after 23.5 s.
 const TRANSMISSIONS: u32 = 6;
 const INITIAL_RTO: Duration = Duration::from_millis(500);
 const LAST_WAIT: Duration = Duration::from_secs(8);
+/// How long the answer to a request over TCP is waited for: as long as over UDP.
+const WAIT_OVER_TCP: Duration = Duration::from_millis(23_500);
 /// Datagrams kept while the permission to send them is asked for.
 const MAX_WAITING: usize = 32;
 /// Peer addresses that permissions are asked for.
@@ -34,6 +38,7 @@ const EPOCH: Duration = Duration::from_secs(3600);
 pub(crate) struct Relay {
     client: TurnClientUdp,
     epoch: Instant,
+    pub(crate) carrier: Carrier,
     /// Our address towards the server.
     pub(crate) local: SocketAddr,
     pub(crate) server: SocketAddr,
@@ -71,6 +76,7 @@ impl Relay {
     /// Asks for an allocation; `None` when the credentials cannot be sent.
     pub(crate) fn new(
         now: Instant,
+        carrier: Carrier,
         local: SocketAddr,
         server: SocketAddr,
         username: &str,
@@ -80,8 +86,16 @@ impl Relay {
             return None;
         }
         let mut config = TurnConfig::new(TurnCredentials::new(username, password));
-        config.set_request_retransmits(INITIAL_RTO, Duration::MAX, TRANSMISSIONS, LAST_WAIT);
+        // A connection sends again by itself (RFC 8489 §6.2.2).
+        let (transmissions, last_wait) = match carrier {
+            Carrier::Udp => (TRANSMISSIONS, LAST_WAIT),
+            _ => (1, WAIT_OVER_TCP),
+        };
+        config.set_request_retransmits(INITIAL_RTO, Duration::MAX, transmissions, last_wait);
         Some(Self {
+            // What comes by a connection is cut into messages before it gets here, which makes it
+            // the same as what comes by UDP.
+            carrier,
             client: TurnClientUdp::allocate(local, server, config),
             epoch: now,
             local,
@@ -92,6 +106,11 @@ impl Relay {
             transmits: VecDeque::new(),
             last_request: None,
         })
+    }
+
+    /// Whether this is the way by which it is spoken to.
+    pub(crate) fn is_at(&self, carrier: Carrier, server: SocketAddr) -> bool {
+        self.carrier == carrier && self.server == server
     }
 
     pub(crate) fn is_asking(&self) -> bool {

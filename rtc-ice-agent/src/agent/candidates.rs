@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use rtc_core::backend::is_unusable;
 use rtc_core::candidate::{Candidate, CandidateKind, Transport};
 
+use super::Carrier;
+
 /// A local transport address that checks are sent from (RFC 8445 §4). An unspecified IP leaves the
 /// choice of the source address to the system.
 #[derive(Clone, Debug)]
@@ -14,6 +16,23 @@ pub(crate) struct Base {
     pub(crate) local_preference: u16,
     /// Index of the relay that the address belongs to.
     pub(crate) relay: Option<usize>,
+    /// What its candidates are told to be reached by.
+    pub(crate) transport: Transport,
+}
+
+impl Base {
+    /// What carries datagrams from here to the peer, if need be by way of the relay.
+    pub(crate) fn carrier(&self) -> Carrier {
+        carrier_of(&self.transport)
+    }
+}
+
+/// What carries datagrams between candidates of this transport.
+pub(crate) fn carrier_of(transport: &Transport) -> Carrier {
+    match transport {
+        Transport::TcpActive | Transport::TcpPassive | Transport::TcpSo => Carrier::Tcp,
+        Transport::Udp | Transport::Other(_) => Carrier::Udp,
+    }
 }
 
 /// A candidate of ours.
@@ -32,6 +51,13 @@ pub(crate) struct RemoteCandidate {
     pub(crate) address: SocketAddr,
 }
 
+impl RemoteCandidate {
+    /// What carries datagrams to it.
+    pub(crate) fn carrier(&self) -> Carrier {
+        carrier_of(&self.candidate.transport)
+    }
+}
+
 /// RFC 8445 §5.1.2.2.
 fn type_preference(kind: &CandidateKind) -> u32 {
     match kind {
@@ -42,9 +68,28 @@ fn type_preference(kind: &CandidateKind) -> u32 {
     }
 }
 
-/// Priority of a candidate of component 1 (RFC 8445 §5.1.2.1).
-pub(crate) fn priority(kind: &CandidateKind, local_preference: u16) -> u32 {
-    (type_preference(kind) << 24) + (u32::from(local_preference) << 8) + 255
+/// By how much the type of a candidate over TCP is preferred less (RFC 6544 §4.2 asks for less
+/// than UDP). The number is libjuice's.
+const TCP_PENALTY: u32 = 50;
+
+/// Preference of a direction among candidates of the same type (RFC 6544 §4.2).
+fn direction_preference(transport: &Transport) -> u32 {
+    match transport {
+        Transport::TcpActive => 6,
+        Transport::TcpPassive => 4,
+        Transport::TcpSo => 2,
+        Transport::Udp | Transport::Other(_) => 0,
+    }
+}
+
+/// Priority of a candidate of component 1 (RFC 8445 §5.1.2.1; RFC 6544 §4.2).
+pub(crate) fn priority(kind: &CandidateKind, transport: &Transport, local_preference: u16) -> u32 {
+    let penalty = match carrier_of(transport) {
+        Carrier::Udp => 0,
+        _ => TCP_PENALTY,
+    };
+    let preference = (direction_preference(transport) << 13) + u32::from(local_preference);
+    (type_preference(kind).saturating_sub(penalty) << 24) + (preference << 8) + 255
 }
 
 /// Local preference of the candidate with this index of creation: IPv6 before IPv4, then in the
@@ -60,9 +105,10 @@ pub(crate) fn pair_priority(controlling: u32, controlled: u32) -> u64 {
     (g.min(d) << 32) + 2 * g.max(d) + u64::from(g > d)
 }
 
-/// A candidate over UDP at `address`.
+/// A candidate at `address`.
 pub(crate) fn candidate(
     kind: CandidateKind,
+    transport: Transport,
     address: SocketAddr,
     foundation: String,
     priority: u32,
@@ -75,7 +121,7 @@ pub(crate) fn candidate(
     Candidate {
         foundation,
         component: 1,
-        transport: Transport::Udp,
+        transport,
         priority,
         host: address.ip().to_string(),
         port: address.port(),
@@ -112,11 +158,15 @@ mod tests {
 
     #[test]
     fn priorities_are_those_of_libjuice() {
+        let udp = &Transport::Udp;
         let v4 = IpAddr::from([192, 0, 2, 1]);
         let v6 = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]);
-        let host = |ip, index| priority(&CandidateKind::Host, local_preference(ip, index));
+        let host = |ip, index| priority(&CandidateKind::Host, udp, local_preference(ip, index));
         assert_eq!(host(v4, 0), 2_114_977_791);
         assert_eq!(host(v6, 1), 2_116_026_111);
+        let active = &Transport::TcpActive;
+        let active = priority(&CandidateKind::Host, active, local_preference(v4, 1));
+        assert_eq!(active, 1_288_699_647);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use rtc_core::candidate::Candidate;
 
-use super::Agent;
-use super::candidates;
+use super::candidates::{self, Base};
 use super::pair::{OngoingCheck, Pair, PairState};
 use super::timing::{Backoff, Due, INITIAL_RTO, PACING};
+use super::{Agent, Carrier};
 use crate::stun::{Check, TransactionId};
 use rtc_core::candidate::CandidateKind;
 
@@ -83,7 +83,13 @@ impl Agent {
         let active = u32::try_from(active).unwrap_or(u32::MAX);
         let rto = INITIAL_RTO.max(PACING.saturating_mul(active));
         let id = self.transaction_id();
-        let mut backoff = Backoff::new(now, CHECK_TRANSMISSIONS, rto);
+        let base = self.pairs.get(index).and_then(|pair| self.bases.get(pair.base));
+        // A connection sends again by itself (RFC 6544 §7.1).
+        let transmissions = match base.map(Base::carrier) {
+            Some(Carrier::Tcp) => 1,
+            _ => CHECK_TRANSMISSIONS,
+        };
+        let mut backoff = Backoff::new(now, transmissions, rto);
         backoff.poll(now);
         self.wake_at(backoff.next());
         let role = self.role;
@@ -151,7 +157,8 @@ impl Agent {
         self.server_unreachable(local, remote);
         self.relay_unreachable(local, remote);
         for pair in &mut self.pairs {
-            let base = self.bases.get(pair.base).map(|base| base.address);
+            let base = self.bases.get(pair.base).filter(|base| base.carrier() == Carrier::Udp);
+            let base = base.map(|base| base.address);
             let address = self.remote_candidates.get(pair.remote).map(|remote| remote.address);
             if base == Some(local) && address == Some(remote) {
                 pair.unreachable = true;
@@ -170,6 +177,7 @@ impl Agent {
         let base = self.bases.get(pair.base)?;
         let kind = CandidateKind::PeerReflexive;
         let priority = self.reflexive_priority(pair.base);
-        Some(candidates::candidate(kind, base.address, "0".to_owned(), priority))
+        let transport = base.transport.clone();
+        Some(candidates::candidate(kind, transport, base.address, "0".to_owned(), priority))
     }
 }

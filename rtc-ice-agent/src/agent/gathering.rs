@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rtc_core::candidate::CandidateKind;
+use rtc_core::candidate::{CandidateKind, Transport};
 use rtc_core::state::IceState;
 
 use super::candidates::{self, Base, LocalCandidate};
 use super::timing::{Backoff, Due, INITIAL_RTO};
-use super::{Agent, AgentEvent};
+use super::{Agent, AgentEvent, Carrier};
 use crate::relay::Relay;
 use crate::stun::{self, Binding, Class, TransactionId};
 
@@ -77,11 +77,17 @@ impl Agent {
         self.sockets = sockets.to_vec();
         if !self.relay_only {
             for host in hosts.iter().take(MAX_HOSTS) {
-                self.add_host(candidates::canonical(*host));
+                self.add_host(Transport::Udp, candidates::canonical(*host));
+            }
+            for (transport, host) in std::mem::take(&mut self.tcp_hosts) {
+                self.add_host(transport, candidates::canonical(host));
             }
             for socket in sockets {
-                if !self.bases.iter().any(|b| b.address.is_ipv4() == socket.is_ipv4()) {
-                    self.add_base(*socket);
+                let serves = |b: &Base| {
+                    b.carrier() == Carrier::Udp && b.address.is_ipv4() == socket.is_ipv4()
+                };
+                if !self.bases.iter().any(serves) {
+                    self.add_base(Transport::Udp, *socket);
                 }
             }
             self.announce_all();
@@ -98,7 +104,11 @@ impl Agent {
             return;
         }
         for base in 0..self.bases.len() {
-            let suits = |b: &Base| b.relay.is_none() && b.address.is_ipv4() == server.is_ipv4();
+            let suits = |b: &Base| {
+                b.relay.is_none()
+                    && b.carrier() == Carrier::Udp
+                    && b.address.is_ipv4() == server.is_ipv4()
+            };
             let suited = self.bases.get(base).is_some_and(suits);
             if suited && self.gathering.requests.len() < MAX_SERVER_REQUESTS {
                 let id = self.transaction_id();
@@ -116,17 +126,18 @@ impl Agent {
         self.advance(now);
     }
 
-    fn add_host(&mut self, address: SocketAddr) {
-        if self.bases.iter().any(|base| base.address == address) {
+    fn add_host(&mut self, transport: Transport, address: SocketAddr) {
+        let same = |base: &Base| base.address == address && base.transport == transport;
+        if self.bases.iter().any(same) {
             return;
         }
-        let base = self.add_base(address);
+        let base = self.add_base(transport, address);
         self.add_local(CandidateKind::Host, address, base);
     }
 
-    pub(super) fn add_base(&mut self, address: SocketAddr) -> usize {
+    pub(super) fn add_base(&mut self, transport: Transport, address: SocketAddr) -> usize {
         let local_preference = candidates::local_preference(address.ip(), self.bases.len());
-        self.bases.push(Base { address, local_preference, relay: None });
+        self.bases.push(Base { address, local_preference, relay: None, transport });
         self.bases.len() - 1
     }
 
@@ -146,10 +157,11 @@ impl Agent {
         if index >= MAX_LOCAL_CANDIDATES {
             return None;
         }
+        let transport = self.bases.get(base)?.transport.clone();
         let preference = candidates::local_preference(address.ip(), index);
-        let priority = candidates::priority(&kind, preference);
+        let priority = candidates::priority(&kind, &transport, preference);
         let foundation = (index + 1).to_string();
-        let candidate = candidates::candidate(kind, address, foundation, priority);
+        let candidate = candidates::candidate(kind, transport, address, foundation, priority);
         self.local_candidates.push(LocalCandidate { candidate, address, base });
         Some(index)
     }
@@ -268,7 +280,8 @@ impl Agent {
 
     /// Gives up a request to a server that the system cannot send to.
     pub(super) fn server_unreachable(&mut self, local: SocketAddr, server: SocketAddr) {
-        let Some(base) = self.bases.iter().position(|base| base.address == local) else { return };
+        let at = |base: &Base| base.carrier() == Carrier::Udp && base.address == local;
+        let Some(base) = self.bases.iter().position(at) else { return };
         for request in &mut self.gathering.requests {
             let asking = matches!(request.progress, Progress::Asking(_));
             if asking && request.base == base && request.server == server {

@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use rtc_core::backend::IceRole;
-use rtc_core::candidate::CandidateKind;
+use rtc_core::candidate::{CandidateKind, Transport};
 use rtc_core::state::IceState;
 
+use super::candidates::Base;
 use super::pair::{Pair, PairState};
-use super::{Agent, Received, candidates};
+use super::{Agent, Carrier, Received, candidates};
 use crate::stun::{self, Binding, Class};
 
 /// Bases at most, with those that requests to addresses without a host candidate make.
@@ -25,13 +26,27 @@ impl Agent {
         remote: SocketAddr,
         datagram: &[u8],
     ) -> Received {
+        self.handle_frame(now, Carrier::Udp, local, remote, datagram)
+    }
+
+    /// The same for what another carrier brings: one frame of a connection that was made for a
+    /// transmit with these addresses, or that came in at `local`.
+    pub fn handle_frame(
+        &mut self,
+        now: Instant,
+        carrier: Carrier,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Received {
         let (local, remote) = (candidates::canonical(local), candidates::canonical(remote));
         if matches!(self.state, IceState::New | IceState::Failed | IceState::Closed) {
             return Received::Drop;
         }
-        let received = match self.handle_relayed(now, local, remote, datagram) {
+        let received = match self.handle_relayed(now, carrier, local, remote, datagram) {
             Some(received) => received,
-            None => self.handle_direct(now, local, remote, datagram),
+            None if matches!(carrier, Carrier::TurnTcp | Carrier::TurnTls) => Received::Drop,
+            None => self.handle_direct(now, carrier, local, remote, datagram),
         };
         self.flush_relays(now);
         received
@@ -41,16 +56,18 @@ impl Agent {
     pub(super) fn handle_direct(
         &mut self,
         now: Instant,
+        carrier: Carrier,
         local: SocketAddr,
         remote: SocketAddr,
         datagram: &[u8],
     ) -> Received {
         if !stun::is_stun(datagram) {
-            return if self.accepts_data(remote) { Received::Data } else { Received::Drop };
+            let accepted = self.accepts_data_by(carrier, remote);
+            return if accepted { Received::Data } else { Received::Drop };
         }
         let Some(message) = Binding::decode(datagram) else { return Received::Drop };
         let taken = match message.class() {
-            Class::Request => self.handle_request(now, local, remote, &message),
+            Class::Request => self.handle_request(now, (carrier, local), remote, &message),
             Class::Success | Class::Error => self.handle_answer(now, remote, &message),
             // A keepalive (RFC 8445 §11), which asks for nothing.
             Class::Indication => false,
@@ -60,17 +77,22 @@ impl Agent {
 
     /// Whether data from an address is passed on: the peer has proved that it is there.
     pub fn accepts_data(&self, remote: SocketAddr) -> bool {
+        self.accepts_data_by(Carrier::Udp, remote)
+    }
+
+    /// The same for what another carrier brings.
+    pub(super) fn accepts_data_by(&self, carrier: Carrier, remote: SocketAddr) -> bool {
         if matches!(self.state, IceState::Failed | IceState::Closed) {
             return false;
         }
         let remote = candidates::canonical(remote);
         let proved = |pair: &Pair| pair.heard || pair.state == PairState::Succeeded;
         let is_there = |pair: &Pair| {
-            let address = self.remote_candidates.get(pair.remote).map(|remote| remote.address);
-            proved(pair) && address == Some(remote)
+            let candidate = self.remote_candidates.get(pair.remote);
+            proved(pair) && candidate.is_some_and(|c| c.address == remote && c.carrier() == carrier)
         };
         let selected = self.selected.and_then(|index| self.pairs.get(index));
-        self.is_previous(remote)
+        self.is_previous(carrier, remote)
             || selected.is_some_and(is_there)
             || self.pairs.iter().any(is_there)
     }
@@ -78,7 +100,7 @@ impl Agent {
     fn handle_request(
         &mut self,
         now: Instant,
-        local: SocketAddr,
+        local: (Carrier, SocketAddr),
         source: SocketAddr,
         request: &Binding<'_>,
     ) -> bool {
@@ -102,7 +124,7 @@ impl Agent {
             return true;
         }
         self.transmit(base, source, stun::success(id, source, &self.local_key));
-        let remote = self.peer_reflexive(source, priority);
+        let remote = self.peer_reflexive(base, source, priority);
         if let Some(index) = remote.and_then(|remote| self.add_pair(base, remote)) {
             self.hear(now, index, request.use_candidate());
         }
@@ -114,7 +136,7 @@ impl Agent {
     /// peer's.
     fn authenticate(
         &mut self,
-        local: SocketAddr,
+        local: (Carrier, SocketAddr),
         source: SocketAddr,
         request: &Binding<'_>,
     ) -> Option<usize> {
@@ -129,20 +151,25 @@ impl Agent {
 
     /// The base with this address, new if a socket for all addresses received on one that had no
     /// host candidate.
-    fn base_at(&mut self, local: SocketAddr) -> Option<usize> {
-        if let Some(index) = self.bases.iter().position(|base| base.address == local) {
+    fn base_at(&mut self, (carrier, local): (Carrier, SocketAddr)) -> Option<usize> {
+        let there = |base: &Base| base.address == local && base.carrier() == carrier;
+        if let Some(index) = self.bases.iter().position(there) {
             return Some(index);
+        }
+        if carrier != Carrier::Udp {
+            return None;
         }
         let same_socket = |address: SocketAddr| {
             address.is_ipv4() == local.is_ipv4() && address.port() == local.port()
         };
-        let sibling =
-            self.bases.iter().position(|b| b.relay.is_none() && same_socket(b.address))?;
+        let sibling = self.bases.iter().position(|b| {
+            b.relay.is_none() && b.carrier() == Carrier::Udp && same_socket(b.address)
+        })?;
         let unknown = |ip: IpAddr| ip.is_unspecified() || ip.is_multicast();
         if unknown(local.ip()) || self.bases.len() >= MAX_BASES {
             return Some(sibling);
         }
-        Some(self.add_base(local))
+        Some(self.add_base(Transport::Udp, local))
     }
 
     /// Resolves a role conflict; false when the peer is to change its role

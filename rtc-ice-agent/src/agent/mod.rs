@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rtc_core::backend::{IceParameters, IceRole};
-use rtc_core::candidate::Candidate;
+use rtc_core::candidate::{Candidate, Transport};
 use rtc_core::error::{Error, Result};
 use rtc_core::state::IceState;
 
@@ -23,6 +23,7 @@ mod pair;
 mod relaying;
 mod remote;
 mod restart;
+mod streams;
 mod timing;
 
 use candidates::{Base, LocalCandidate, RemoteCandidate};
@@ -68,10 +69,27 @@ pub enum Received {
     Drop,
 }
 
+/// What carries a datagram to where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// UDP.
+    Udp,
+    /// A TCP connection between the peers, framed as RFC 4571 says (RFC 6544).
+    Tcp,
+    /// A TCP connection to a TURN server.
+    TurnTcp,
+    /// A TLS connection to a TURN server.
+    TurnTls,
+}
+
 /// A datagram that the agent wants to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentTransmit {
-    /// The base to send from; an unspecified IP leaves the choice to the system.
+    /// What to send it by. Anything but UDP needs a connection between `local` and `remote`, made
+    /// when there is none.
+    pub carrier: Carrier,
+    /// The base to send from; an unspecified IP leaves the choice to the system. Where we connect,
+    /// its port says nothing of that of the connection.
     pub local: SocketAddr,
     /// Where to.
     pub remote: SocketAddr,
@@ -95,6 +113,8 @@ pub enum AgentEvent {
 /// The pair in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectedPair {
+    /// What data is sent by.
+    pub carrier: Carrier,
     /// The base to send from.
     pub base: SocketAddr,
     /// Where to send to.
@@ -130,6 +150,8 @@ pub struct Agent {
     previous: Option<Previous>,
     /// What the sockets are bound to.
     sockets: Vec<SocketAddr>,
+    /// Addresses of candidates over TCP, until gathering begins.
+    tcp_hosts: Vec<(Transport, SocketAddr)>,
     relays: Vec<Relay>,
     /// Datagrams to go through a relay: which one, to which peer.
     relay_queue: Vec<(usize, SocketAddr, Vec<u8>)>,
@@ -170,6 +192,7 @@ impl Agent {
             remote: None,
             previous: None,
             sockets: Vec::new(),
+            tcp_hosts: Vec::new(),
             relays: Vec::new(),
             relay_queue: Vec::new(),
             release_relays_at: None,
@@ -248,8 +271,9 @@ impl Agent {
     ) -> Option<SelectedPair> {
         let base = self.bases.get(base)?;
         let relay = base.relay.and_then(|index| self.relays.get(index));
+        let carrier = relay.map_or(base.carrier(), |relay| relay.carrier);
         let relay = relay.map(|relay| (relay.local, relay.server));
-        Some(SelectedPair { base: base.address, address, relay, local, remote })
+        Some(SelectedPair { carrier, base: base.address, address, relay, local, remote })
     }
 
     /// Passes time.
@@ -334,8 +358,8 @@ impl Agent {
         match base.relay {
             Some(relay) => self.relay_queue.push((relay, remote, contents)),
             None => {
-                let local = base.address;
-                self.transmits.push_back(AgentTransmit { local, remote, contents });
+                let (carrier, local) = (base.carrier(), base.address);
+                self.transmits.push_back(AgentTransmit { carrier, local, remote, contents });
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Relayed candidates: bases that live on a TURN server (RFC 8445 §5.1.1.2).
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use rtc_core::candidate::CandidateKind;
+use rtc_core::candidate::{CandidateKind, Transport};
 use rtc_core::state::IceState;
 
 use super::candidates::{self, Base};
-use super::{Agent, AgentTransmit, Received};
+use super::{Agent, AgentTransmit, Carrier, Received};
 use crate::relay::{FromServer, Relay};
 
 /// Relays at most.
@@ -16,26 +16,34 @@ const MAX_RELAYS: usize = 4;
 const RELEASE_DELAY: Duration = Duration::from_secs(5);
 
 impl Agent {
-    /// Adds an address of a TURN server, which is spoken to over UDP.
+    /// Adds an address of a TURN server, and what carries datagrams to it.
     pub fn add_turn_server(
         &mut self,
         now: Instant,
+        carrier: Carrier,
         server: SocketAddr,
         username: &str,
         password: &str,
     ) {
         let server = candidates::canonical(server);
-        let socket = self.sockets.iter().find(|socket| socket.is_ipv4() == server.is_ipv4());
+        let socket = match carrier {
+            Carrier::Udp => {
+                self.sockets.iter().find(|socket| socket.is_ipv4() == server.is_ipv4()).copied()
+            }
+            Carrier::Tcp => None,
+            // The address of the connection is not known yet, and does not matter.
+            Carrier::TurnTcp | Carrier::TurnTls => Some(unspecified(server)),
+        };
         let lasting = self.relays.iter().filter(|relay| !relay.is_ended());
         if self.gathering.is_done()
             || lasting.clone().count() >= MAX_RELAYS
-            || lasting.clone().any(|relay| relay.server == server)
+            || lasting.clone().any(|relay| relay.is_at(carrier, server))
             || !candidates::is_checkable(server)
         {
             return;
         }
         if let Some(relay) =
-            socket.and_then(|local| Relay::new(now, *local, server, username, password))
+            socket.and_then(|local| Relay::new(now, carrier, local, server, username, password))
         {
             self.relays.push(relay);
             self.advance(now);
@@ -71,7 +79,10 @@ impl Agent {
     /// [`Agent::handle_datagram`] even though they are no STUN.
     pub fn is_turn_server(&self, address: SocketAddr) -> bool {
         !self.relays.is_empty()
-            && self.relays.iter().any(|relay| relay.server == candidates::canonical(address))
+            && self
+                .relays
+                .iter()
+                .any(|relay| relay.is_at(Carrier::Udp, candidates::canonical(address)))
     }
 
     /// Whether checks can be sent from a base.
@@ -89,11 +100,13 @@ impl Agent {
     pub(super) fn handle_relayed(
         &mut self,
         now: Instant,
+        carrier: Carrier,
         local: SocketAddr,
         server: SocketAddr,
         datagram: &[u8],
     ) -> Option<Received> {
-        let from = |relay: &Relay| relay.server == server && relay.local.port() == local.port();
+        let from =
+            |relay: &Relay| relay.is_at(carrier, server) && relay.local.port() == local.port();
         // After a restart, an ended relay may have a successor on the same server.
         let index = self.relays.iter().rposition(from)?;
         match self.relays.get_mut(index)?.receive(now, datagram) {
@@ -109,7 +122,7 @@ impl Agent {
                 };
                 let inner = datagram.get(range.clone())?;
                 let peer = candidates::canonical(peer);
-                Some(match self.handle_direct(now, relayed, peer, inner) {
+                Some(match self.handle_direct(now, Carrier::Udp, relayed, peer, inner) {
                     Received::Data => Received::Relayed(range),
                     other => other,
                 })
@@ -129,7 +142,7 @@ impl Agent {
                 continue;
             }
             let address = candidates::canonical(address);
-            let base = self.add_base(address);
+            let base = self.add_base(Transport::Udp, address);
             if let Some(base) = self.bases.get_mut(base) {
                 base.relay = Some(index);
             }
@@ -149,9 +162,9 @@ impl Agent {
         for index in 0..self.relays.len() {
             let Some(relay) = self.relays.get_mut(index) else { return };
             let wake_at = relay.poll(now);
-            let (local, remote) = (relay.local, relay.server);
+            let (carrier, local, remote) = (relay.carrier, relay.local, relay.server);
             while let Some(contents) = relay.poll_transmit() {
-                self.transmits.push_back(AgentTransmit { local, remote, contents });
+                self.transmits.push_back(AgentTransmit { carrier, local, remote, contents });
             }
             if let Some(at) = wake_at {
                 self.wake_at(at);
@@ -190,7 +203,15 @@ impl Agent {
     }
 
     pub(super) fn relay_unreachable(&mut self, local: SocketAddr, server: SocketAddr) {
-        let lost = |relay: &&mut Relay| relay.local == local && relay.server == server;
+        let lost = |relay: &&mut Relay| relay.local == local && relay.is_at(Carrier::Udp, server);
         self.relays.iter_mut().filter(lost).filter(|r| r.is_asking()).for_each(Relay::end);
+    }
+}
+
+/// The address that stands for whichever the system chooses to reach another one.
+fn unspecified(other: SocketAddr) -> SocketAddr {
+    match other {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }

@@ -8,7 +8,7 @@ use rtc_core::candidate::{Candidate, CandidateKind, Transport};
 
 use super::candidates::{self, RemoteCandidate};
 use super::pair::{Pair, PairState};
-use super::{Agent, IceState};
+use super::{Agent, Carrier, IceState};
 
 /// Candidates of the peer at most, with peer-reflexive ones.
 const MAX_REMOTE_CANDIDATES: usize = 256;
@@ -26,10 +26,10 @@ impl Agent {
     ) {
         let address = candidates::canonical(address);
         let usable = candidate.component == 1
-            && candidate.transport == Transport::Udp
+            && matches!(candidate.transport, Transport::Udp | Transport::TcpPassive)
             && !matches!(candidate.kind, CandidateKind::Other(_))
             && candidates::is_checkable(address)
-            && !self.bases.iter().any(|base| base.address == address);
+            && !self.is_ours(candidates::carrier_of(&candidate.transport), address);
         if !usable || matches!(self.state, IceState::Failed | IceState::Closed) {
             return;
         }
@@ -47,7 +47,7 @@ impl Agent {
     /// Remembers a remote candidate and pairs it; what is known of its address stays. `None` when
     /// there are too many.
     fn insert_remote(&mut self, candidate: Candidate, address: SocketAddr) -> Option<usize> {
-        if let Some(index) = self.remote_at(address) {
+        if let Some(index) = self.remote_at(candidates::carrier_of(&candidate.transport), address) {
             let known = self.remote_candidates.get_mut(index)?;
             let signalled = known.candidate.kind == CandidateKind::PeerReflexive
                 && candidate.kind != CandidateKind::PeerReflexive;
@@ -63,29 +63,55 @@ impl Agent {
         self.remote_candidates.push(RemoteCandidate { candidate, address });
         let index = self.remote_candidates.len() - 1;
         for base in 0..self.bases.len() {
-            self.add_pair(base, index);
+            if !self.is_passive(base) {
+                self.add_pair(base, index);
+            }
         }
         Some(index)
     }
 
     /// The peer-reflexive candidate at `address`, new if there is none of any kind
     /// (RFC 8445 §7.3.1.3).
-    pub(super) fn peer_reflexive(&mut self, address: SocketAddr, priority: u32) -> Option<usize> {
-        if let Some(index) = self.remote_at(address) {
+    pub(super) fn peer_reflexive(
+        &mut self,
+        base: usize,
+        address: SocketAddr,
+        priority: u32,
+    ) -> Option<usize> {
+        let transport = match self.bases.get(base)?.transport {
+            Transport::TcpActive => Transport::TcpPassive,
+            Transport::TcpPassive => Transport::TcpActive,
+            _ => Transport::Udp,
+        };
+        if let Some(index) = self.remote_at(candidates::carrier_of(&transport), address) {
             return Some(index);
         }
         let foundation = format!("prflx{}", self.remote_candidates.len());
         let kind = CandidateKind::PeerReflexive;
-        self.insert_remote(candidates::candidate(kind, address, foundation, priority), address)
+        let candidate = candidates::candidate(kind, transport, address, foundation, priority);
+        self.insert_remote(candidate, address)
     }
 
-    fn remote_at(&self, address: SocketAddr) -> Option<usize> {
-        self.remote_candidates.iter().position(|remote| remote.address == address)
+    fn remote_at(&self, carrier: Carrier, address: SocketAddr) -> Option<usize> {
+        let there = |r: &RemoteCandidate| r.address == address && r.carrier() == carrier;
+        self.remote_candidates.iter().position(there)
+    }
+
+    fn is_ours(&self, carrier: Carrier, address: SocketAddr) -> bool {
+        self.bases.iter().any(|base| base.address == address && base.carrier() == carrier)
+    }
+
+    /// Whether connections to a base are waited for, so that it cannot check by itself.
+    fn is_passive(&self, base: usize) -> bool {
+        self.bases.get(base).is_some_and(|base| base.transport == Transport::TcpPassive)
     }
 
     /// Pairs every base with every remote candidate.
     pub(super) fn pair_all(&mut self) {
         for base in 0..self.bases.len() {
+            if self.is_passive(base) {
+                continue;
+            }
             for remote in 0..self.remote_candidates.len() {
                 self.add_pair(base, remote);
             }
@@ -99,9 +125,16 @@ impl Agent {
         if let Some(index) = self.pairs.iter().position(known) {
             return Some(index);
         }
-        let local_address = self.bases.get(base).filter(|base| self.is_live(base))?.address;
-        let remote_address = self.remote_candidates.get(remote)?.address;
-        if local_address.is_ipv4() != remote_address.is_ipv4() {
+        let local = self.bases.get(base).filter(|base| self.is_live(base))?;
+        let theirs = self.remote_candidates.get(remote)?;
+        // RFC 6544 §6.2.
+        let suited = match (&local.transport, &theirs.candidate.transport) {
+            (Transport::Udp, Transport::Udp)
+            | (Transport::TcpActive, Transport::TcpPassive)
+            | (Transport::TcpPassive, Transport::TcpActive) => true,
+            _ => false,
+        };
+        if !suited || local.address.is_ipv4() != theirs.address.is_ipv4() {
             return None;
         }
         let mut pair = Pair::new(base, remote, self.priority_of(base, remote));
@@ -143,8 +176,8 @@ impl Agent {
     /// The PRIORITY of checks sent from a base: that of a peer-reflexive candidate
     /// (RFC 8445 §7.1.1).
     pub(super) fn reflexive_priority(&self, base: usize) -> u32 {
-        let preference = self.bases.get(base).map_or(0, |base| base.local_preference);
-        candidates::priority(&CandidateKind::PeerReflexive, preference)
+        let Some(base) = self.bases.get(base) else { return 0 };
+        candidates::priority(&CandidateKind::PeerReflexive, &base.transport, base.local_preference)
     }
 
     fn update_priorities(&mut self) {

@@ -8,9 +8,10 @@ use rtc_core::candidate::{Candidate, CandidateKind};
 use rtc_core::error::{Error, Result};
 use rtc_core::state::IceState;
 
+use super::candidates::Base;
 use super::gathering::Gathering;
 use super::pair::Consent;
-use super::{Agent, AgentEvent, Remote, SelectedPair};
+use super::{Agent, AgentEvent, Carrier, Remote, SelectedPair};
 use crate::credentials;
 use crate::stun::{self, Binding, Check, Class, Key};
 
@@ -82,8 +83,10 @@ impl Agent {
         self.describe(previous.base, previous.address, local, remote)
     }
 
-    pub(super) fn is_previous(&self, address: SocketAddr) -> bool {
-        self.previous.as_ref().is_some_and(|previous| previous.address == address)
+    pub(super) fn is_previous(&self, carrier: Carrier, address: SocketAddr) -> bool {
+        let by = |base: usize| self.bases.get(base).map(Base::carrier);
+        let same = |p: &Previous| p.address == address && by(p.base) == Some(carrier);
+        self.previous.as_ref().is_some_and(same)
     }
 
     /// Keeps consent for the old path while it is in use; later lets it run out.
@@ -129,14 +132,15 @@ impl Agent {
     /// Answers a check with the old credentials; false if the request is none.
     pub(super) fn answer_previous(
         &mut self,
-        local: SocketAddr,
+        (carrier, local): (Carrier, SocketAddr),
         source: SocketAddr,
         request: &Binding<'_>,
     ) -> bool {
         let Some(previous) = &self.previous else { return false };
         let names = request.username();
         let expected = (&previous.local.ufrag, &previous.remote.parameters.ufrag);
-        let known = self.bases.iter().position(|base| base.address == local);
+        let at = |base: &Base| base.address == local && base.carrier() == carrier;
+        let known = self.bases.iter().position(at);
         let Some(base) = known.filter(|_| {
             names.as_ref().map(|(ours, theirs)| (ours, theirs)) == Some(expected)
                 && request.verify(&previous.local_key)

@@ -30,9 +30,12 @@ pub(crate) enum Due {
 impl Backoff {
     /// A request that is due at once and is transmitted at most `transmissions` times, at first
     /// after `rto`. However long that is, it fails when it would have failed with
-    /// [`INITIAL_RTO`].
+    /// [`INITIAL_RTO`]; one that is transmitted once is waited for as long as a check.
     pub(crate) fn new(now: Instant, transmissions: u8, rto: Duration) -> Self {
-        let waits = (1_u32 << transmissions.saturating_sub(1)) - 1;
+        let waits = match transmissions {
+            0 | 1 => 63,
+            more => (1_u32 << (more - 1)) - 1,
+        };
         let deadline = now + INITIAL_RTO * waits + LAST_WAIT;
         Self { transmissions_left: transmissions, rto, next: now, deadline }
     }

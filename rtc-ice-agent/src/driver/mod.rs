@@ -12,6 +12,8 @@ use rtc_core::runtime::{UdpSocket, UdpTransmit};
 use rtc_core::state::IceState;
 
 mod buffers;
+mod connection;
+mod connections;
 mod gate;
 mod mdns;
 mod mux;
@@ -21,11 +23,12 @@ mod sockets;
 mod task;
 mod transport;
 
+use connections::Connections;
 use gate::Gate;
-use path::{Path, Relayed};
+use path::{Outlet, Path, Relayed};
 use resolve::Lookups;
 
-use crate::agent::{Agent, AgentEvent, AgentTransmit, SelectedPair};
+use crate::agent::{Agent, AgentEvent, AgentTransmit, Carrier, SelectedPair};
 
 pub(crate) use transport::Transport;
 
@@ -37,8 +40,10 @@ struct Shared {
     core: Mutex<Core>,
     /// The way of data; `None` before a pair is selected and after the end.
     path: Mutex<Option<Arc<Path>>>,
-    /// The socket that was full at the last send.
-    blocked: Mutex<Option<Arc<dyn UdpSocket>>>,
+    /// What was full at the last send.
+    blocked: Mutex<Option<Outlet>>,
+    /// Locked after `core` where both are.
+    connections: Mutex<Connections>,
     /// Wakes the task.
     waker: Mutex<Option<Waker>>,
 }
@@ -67,15 +72,16 @@ struct Work {
 }
 
 impl Core {
-    /// Takes what the agent wants done and keeps `path` in step with the pair in use.
-    fn take_work(&mut self, path: &Mutex<Option<Arc<Path>>>) -> Work {
+    /// Takes what the agent wants done and keeps the path in step with the pair in use.
+    fn take_work(&mut self, shared: &Shared) -> Work {
         let mut work = Work::default();
         while let Some(transmit) = self.agent.poll_transmit() {
             work.transmits.push(transmit);
         }
         while let Some(event) = self.agent.poll_event() {
             if matches!(event, AgentEvent::SelectedPair | AgentEvent::State(IceState::Failed)) {
-                *path.lock() = self.selected_path();
+                let path = self.selected_path(shared);
+                *shared.path.lock() = path;
             }
             work.events.push(match event {
                 AgentEvent::State(state) => IceEvent::State(state),
@@ -87,12 +93,18 @@ impl Core {
         work
     }
 
-    fn selected_path(&self) -> Option<Arc<Path>> {
-        let SelectedPair { base, address, relay, .. } = self.agent.selected_pair()?;
+    fn selected_path(&self, shared: &Shared) -> Option<Arc<Path>> {
+        let SelectedPair { carrier, base, address, relay, .. } = self.agent.selected_pair()?;
         let (local, destination) = relay.unwrap_or((base, address));
-        let socket = self.socket_of(local)?.io.clone();
+        let outlet = match carrier {
+            Carrier::Udp => Outlet::Socket(self.socket_of(local)?.io.clone()),
+            _ => {
+                let connections = shared.connections.lock();
+                Outlet::Connection(connections.find(carrier, local, destination)?.clone())
+            }
+        };
         let relayed = relay.map(|_| Relayed { base, peer: address });
-        Some(Arc::new(Path { socket, source: source_of(local), destination, relayed }))
+        Some(Arc::new(Path { outlet, source: source_of(local), destination, relayed }))
     }
 
     /// The socket that a base belongs to.
@@ -124,13 +136,17 @@ impl Shared {
     fn work(&self, now: Instant) -> Work {
         let mut core = self.core.lock();
         core.agent.handle_timeout(now);
-        core.take_work(&self.path)
+        core.take_work(self)
     }
 
     /// Sends the agent's datagrams, and tells it of those that the system cannot send, which may
     /// make more work.
     fn transmit(&self, transmits: Vec<AgentTransmit>) {
         for transmit in transmits {
+            if transmit.carrier != Carrier::Udp {
+                self.transmit_by_connection(&transmit);
+                continue;
+            }
             let socket = self.core.lock().socket_of(transmit.local).map(|s| s.io.clone());
             let Some(socket) = socket else { continue };
             if let Err(error) = send(&*socket, &transmit)

@@ -8,6 +8,7 @@ use rtc_core::backend::{IceServer, IceServerKind};
 use rtc_core::candidate::Candidate;
 
 use super::{Core, Shared, mdns, sockets};
+use crate::agent::Carrier;
 
 /// Addresses of one STUN server that are asked.
 const ADDRESSES_PER_SERVER: usize = 2;
@@ -26,18 +27,21 @@ pub(super) struct Lookups {
 }
 
 impl Shared {
-    /// Gives the agent its servers, those with a name once it is resolved. Servers that are not
-    /// spoken to over UDP are not used.
+    /// Gives the agent its servers, those with a name once it is resolved.
     pub(super) fn resolve_servers(self: &Arc<Self>, servers: &[IceServer]) {
         let usable = |server: &&IceServer| {
-            matches!(server.kind, IceServerKind::Stun | IceServerKind::TurnUdp)
+            let usable = server.kind != IceServerKind::TurnTls || self.host.tls.is_some();
+            if !usable {
+                log::warn!("{server:?} is not used: there is nothing to do TLS with");
+            }
+            usable
         };
         let mut names = Vec::new();
         {
             let mut core = self.core.lock();
             for server in servers.iter().filter(usable).take(MAX_SERVERS) {
                 match server.host.parse::<IpAddr>() {
-                    Ok(ip) => core.add_server(server, &[SocketAddr::new(ip, server.port)]),
+                    Ok(ip) => core.add_server(self, server, &[SocketAddr::new(ip, server.port)]),
                     Err(_) => names.push(server.clone()),
                 }
             }
@@ -49,7 +53,7 @@ impl Shared {
         for server in names {
             self.look_up(server.host.clone(), server.port, move |shared, found| {
                 let mut core = shared.core.lock();
-                core.add_server(&server, &found);
+                core.add_server(shared, &server, &found);
                 core.lookups.servers = core.lookups.servers.saturating_sub(1);
                 if core.lookups.servers == 0 {
                     core.agent.end_of_servers(Instant::now());
@@ -99,8 +103,13 @@ impl Shared {
 
 impl Core {
     /// Gives the agent a server that was found at these addresses.
-    fn add_server(&mut self, server: &IceServer, found: &[SocketAddr]) {
+    fn add_server(&mut self, shared: &Shared, server: &IceServer, found: &[SocketAddr]) {
         let now = Instant::now();
+        let carrier = match server.kind {
+            IceServerKind::Stun | IceServerKind::TurnUdp => Carrier::Udp,
+            IceServerKind::TurnTcp => Carrier::TurnTcp,
+            IceServerKind::TurnTls => Carrier::TurnTls,
+        };
         if server.kind == IceServerKind::Stun {
             for address in one_per_family(found).into_iter().take(ADDRESSES_PER_SERVER) {
                 self.agent.add_stun_server(now, address);
@@ -110,8 +119,11 @@ impl Core {
         // One allocation per server, for the peers reachable by IPv4 (RFC 8656 §7.1).
         let v4 = found.iter().find(|address| address.is_ipv4());
         if let Some(address) = v4.or(found.first()) {
+            if carrier == Carrier::TurnTls {
+                shared.connections.lock().name(*address, &server.host);
+            }
             let (username, password) = (&server.username, &server.password);
-            self.agent.add_turn_server(now, *address, username, password);
+            self.agent.add_turn_server(now, carrier, *address, username, password);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Binding UDP sockets and finding the host addresses they are reached at.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use rtc_core::error::{Error, Result};
@@ -9,6 +9,8 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 /// Size asked for the socket buffers in bytes; the system may grant less.
 const SOCKET_BUFFER: usize = 2 << 20;
+/// Connections that wait to be accepted.
+const LISTEN_BACKLOG: i32 = 16;
 /// The range that stands for any port, as libdatachannel writes its default.
 const ANY_PORT: (u16, u16) = (1024, 65_535);
 
@@ -125,6 +127,31 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     enlarge_buffers(&socket);
     socket.bind(&SockAddr::from(address))?;
     Ok(socket.into())
+}
+
+/// Accepts TCP connections at an address, at its port if that is free, and otherwise at another of
+/// the range.
+pub(crate) fn listen(
+    address: SocketAddr,
+    port_range: Option<(u16, u16)>,
+) -> io::Result<TcpListener> {
+    let at = |port| {
+        let address = SocketAddr::new(address.ip(), port);
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::from(address))?;
+        socket.listen(LISTEN_BACKLOG)?;
+        Ok(socket.into())
+    };
+    let same = at(address.port());
+    let range = ports(port_range).map_err(io::Error::other)?;
+    same.or_else(|reason| match range {
+        None => at(0),
+        Some((first, last)) => (first..=last).find_map(|port| at(port).ok()).ok_or(reason),
+    })
 }
 
 /// Asks for large buffers; without the right to exceed the system's limit, for as much as it

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rtc_core::backend::IceEvent;
 use rtc_core::runtime::{RecvMeta, Timer};
 
-use super::{Shared, Socket, Work, buffers};
+use super::path::Outlet;
+use super::{Shared, Socket, Work, buffers, connections};
 use crate::agent::Received;
 use crate::stun;
 
@@ -32,7 +33,7 @@ pub(super) struct Task {
 
 /// What a turn of receiving leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drained {
+pub(super) enum Drained {
     /// Nothing; the task is woken when more arrives.
     Yes,
     /// Perhaps more datagrams.
@@ -53,7 +54,12 @@ impl Task {
         let Some(_inside) = shared.gate.enter() else { return Poll::Ready(()) };
         remember_waker(&shared, cx);
         deliver(&shared);
-        let drained = receive(&shared, cx);
+        let mut drained = receive(&shared, cx);
+        match connections::turn(&shared, cx) {
+            Drained::Yes => {}
+            other if drained != Drained::Closed => drained = other,
+            _ => {}
+        }
         if drained == Drained::Closed || shared.gate.is_closed() {
             return Poll::Ready(());
         }
@@ -118,7 +124,7 @@ fn deliver(shared: &Shared) {
     }
 }
 
-fn do_work(shared: &Shared, work: Work) {
+pub(super) fn do_work(shared: &Shared, work: Work) {
     shared.transmit(work.transmits);
     for event in work.events {
         if shared.gate.is_closed() {
@@ -219,12 +225,12 @@ fn dispatch(shared: &Shared, socket: &Socket, buffers: &mut [u8], meta: &[RecvMe
             *accepted &= core.agent.accepts_data(meta.addr);
         }
         if for_agent {
-            work = core.take_work(&shared.path);
+            work = core.take_work(shared);
         }
     }
     do_work(shared, work);
     pass_direct(shared, buffers, meta, accepted);
-    pass_relayed(shared, buffers, relayed);
+    pass_parts(shared, buffers, relayed);
 }
 
 /// Passes up what is no STUN in the buffers that are accepted.
@@ -248,8 +254,8 @@ fn pass_direct(
     }
 }
 
-/// Passes up the parts of the buffers that came through TURN servers, in ascending order.
-fn pass_relayed(shared: &Shared, buffers: &mut [u8], parts: Vec<Range<usize>>) {
+/// Passes up parts of the buffers, which are in ascending order.
+pub(super) fn pass_parts(shared: &Shared, buffers: &mut [u8], parts: Vec<Range<usize>>) {
     if parts.is_empty() || shared.gate.is_closed() {
         return;
     }
@@ -263,10 +269,14 @@ fn pass_relayed(shared: &Shared, buffers: &mut [u8], parts: Vec<Range<usize>>) {
     shared.host.sink.datagrams(&mut data);
 }
 
-/// Tells once that the socket which was full has room again.
+/// Tells once that what was full has room again.
 fn report_writable(shared: &Shared, cx: &mut Context<'_>) {
-    let Some(socket) = shared.blocked.lock().clone() else { return };
-    if socket.poll_writable(cx).is_ready() {
+    let Some(outlet) = shared.blocked.lock().clone() else { return };
+    let has_room = match outlet {
+        Outlet::Socket(socket) => socket.poll_writable(cx).is_ready(),
+        Outlet::Connection(connection) => connection.has_room(),
+    };
+    if has_room {
         *shared.blocked.lock() = None;
         if !shared.gate.is_closed() {
             shared.host.sink.event(IceEvent::Writable);

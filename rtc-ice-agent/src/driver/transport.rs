@@ -1,6 +1,6 @@
 //! [`IceTransport`] over an agent and its task.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,6 +38,7 @@ impl Transport {
             core: Mutex::new(core),
             path: Mutex::new(None),
             blocked: Mutex::new(None),
+            connections: Mutex::default(),
             waker: Mutex::new(None),
         });
         Self { shared, config }
@@ -54,6 +55,33 @@ impl Transport {
         };
         let sockets: std::io::Result<Vec<_>> = bound.into_iter().map(register).collect();
         sockets.map_err(|error| Error::failure("open an ICE socket").caused_by(error))
+    }
+
+    /// Accepts connections at the addresses that the sockets are bound to, as far as that can be
+    /// done; returns the addresses that they are reached at.
+    fn listen(&self, bound: &[SocketAddr]) -> Vec<SocketAddr> {
+        let runtime = &self.shared.host.runtime;
+        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+        for address in bound {
+            let listener = sockets::listen(*address, self.config.port_range)
+                .and_then(|listener| runtime.tcp_listener(listener));
+            match listener.and_then(|io| Ok((io.local_addr()?, io))) {
+                Ok((address, io)) => {
+                    listeners.push(io);
+                    addresses.push(address);
+                }
+                Err(error) => log::warn!("no ICE candidates over TCP at {address}: {error}"),
+            }
+        }
+        self.shared.connections.lock().listen(listeners);
+        sockets::host_addresses(&addresses)
+    }
+
+    /// The servers to be asked.
+    fn servers(&self) -> Vec<IceServer> {
+        // A TURN server knows its clients by their addresses, so that a shared one serves one only.
+        let usable = |s: &&IceServer| !self.config.udp_mux || s.kind != IceServerKind::TurnUdp;
+        self.config.servers.iter().filter(usable).cloned().collect()
     }
 
     /// Sends through a TURN server, which makes each datagram longer by the same framing.
@@ -79,7 +107,7 @@ impl Transport {
         let work = {
             let mut core = self.shared.core.lock();
             core.agent.close(Instant::now());
-            core.take_work(&self.shared.path)
+            core.take_work(&self.shared)
         };
         self.shared.transmit(work.transmits);
     }
@@ -97,8 +125,10 @@ impl IceTransport for Transport {
     }
 
     fn add_remote_candidate(&self, candidate: &Candidate) -> Result<()> {
-        if candidate.transport != Protocol::Udp {
-            return Ok(());
+        match candidate.transport {
+            Protocol::Udp => {}
+            Protocol::TcpPassive if self.config.tcp => {}
+            _ => return Ok(()),
         }
         match candidate.host.parse::<IpAddr>() {
             Ok(ip) => {
@@ -128,15 +158,19 @@ impl IceTransport for Transport {
         let sockets = self.bind().inspect_err(|_| shared.core.lock().gathered = false)?;
         let bound: Vec<_> = sockets.iter().map(|socket| socket.address).collect();
         let hosts = sockets::host_addresses(&bound);
+        let named = bound.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
+        shared.connections.lock().connect_from(named.collect());
         {
             let mut core = shared.core.lock();
             core.sockets = sockets.into();
+            if self.config.tcp {
+                let listening = self.listen(&bound);
+                let connecting: Vec<_> = hosts.iter().map(SocketAddr::ip).collect();
+                core.agent.add_tcp_hosts(&connecting, &listening);
+            }
             core.agent.gather(Instant::now(), &hosts, &bound);
         }
-        // A TURN server knows its clients by their addresses, so that a shared one serves one only.
-        let usable = |s: &&IceServer| !self.config.udp_mux || s.kind == IceServerKind::Stun;
-        let servers: Vec<_> = self.config.servers.iter().filter(usable).cloned().collect();
-        shared.resolve_servers(&servers);
+        shared.resolve_servers(&self.servers());
         shared.host.runtime.spawn(Box::pin(Task::new(shared.clone())));
         Ok(())
     }
@@ -151,7 +185,7 @@ impl IceTransport for Transport {
         match sent {
             Sent::All => segments,
             Sent::Blocked(taken) => {
-                *self.shared.blocked.lock() = Some(path.socket.clone());
+                *self.shared.blocked.lock() = Some(path.outlet.clone());
                 self.shared.wake();
                 taken
             }
@@ -169,7 +203,7 @@ impl IceTransport for Transport {
             return Err(Error::new(ErrorKind::Unsupported, "restart ICE on a shared port"));
         }
         let parameters = self.shared.core.lock().agent.restart(Instant::now())?;
-        self.shared.resolve_servers(&self.config.servers);
+        self.shared.resolve_servers(&self.servers());
         self.shared.wake();
         Ok(parameters)
     }
@@ -179,6 +213,7 @@ impl IceTransport for Transport {
             return;
         }
         self.give_allocations_back();
+        self.shared.close_connections();
         let sockets = std::mem::take(&mut self.shared.core.lock().sockets);
         let path = self.shared.path.lock().take();
         let blocked = self.shared.blocked.lock().take();

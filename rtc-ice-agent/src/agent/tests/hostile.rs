@@ -200,6 +200,7 @@ fn a_forged_answer_to_a_check_under_way_is_ignored() {
     let mut net = ready();
     let candidate = candidates::candidate(
         CandidateKind::Host,
+        Transport::Udp,
         HOST_B.parse().unwrap(),
         "1".to_owned(),
         2_000_000_000,
@@ -259,7 +260,8 @@ fn data_from_a_candidate_that_has_proved_nothing_is_dropped() {
     let agent = &mut net.nodes[A].agent;
     let peer = HOST_B.parse().unwrap();
     let kind = CandidateKind::Host;
-    let candidate = candidates::candidate(kind, peer, "1".to_owned(), 2_000_000_000);
+    let candidate =
+        candidates::candidate(kind, Transport::Udp, peer, "1".to_owned(), 2_000_000_000);
     agent.add_remote_candidate(net.now, &candidate, peer);
     let received = agent.handle_datagram(net.now, host_a(), peer, b"\x16 data");
     assert_eq!(received, Received::Drop);
@@ -294,7 +296,8 @@ fn a_flood_of_candidates_makes_a_bounded_number_of_checks() {
         let [_, b, c, d] = index.to_be_bytes();
         let address = SocketAddr::from(([198, 18 + b, c, d], 1024));
         let kind = CandidateKind::Host;
-        let candidate = candidates::candidate(kind, address, index.to_string(), index);
+        let candidate =
+            candidates::candidate(kind, Transport::Udp, address, index.to_string(), index);
         agent.add_remote_candidate(net.now, &candidate, address);
     }
     net.run_for(Duration::from_secs(1));

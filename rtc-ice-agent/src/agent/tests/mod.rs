@@ -410,8 +410,13 @@ fn relay_only_gathers_checks_and_answers_nothing_without_a_relay() {
     net.nodes[A].agent = Agent::new(config);
     net.connect();
     // B knows nothing of A's address but guesses it.
-    let guess =
-        candidates::candidate(CandidateKind::Host, HOST_A.parse().unwrap(), "1".to_owned(), 1);
+    let guess = candidates::candidate(
+        CandidateKind::Host,
+        Transport::Udp,
+        HOST_A.parse().unwrap(),
+        "1".to_owned(),
+        1,
+    );
     net.give_candidate(B, &guess);
     net.run_for(LONG);
     let node = &net.nodes[A];

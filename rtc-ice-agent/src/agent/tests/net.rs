@@ -13,7 +13,7 @@ use turn_server_proto::api::{Transmit, TurnServerApi, TurnServerPollRet};
 use turn_server_proto::server::TurnServer;
 use turn_server_proto::types::{Instant as TurnInstant, TransportType};
 
-use crate::agent::{Agent, AgentConfig, AgentEvent, Received};
+use crate::agent::{Agent, AgentConfig, AgentEvent, Carrier, Received};
 use crate::stun;
 
 pub(super) const STUN_SERVER: &str = "198.51.100.3:3478";
@@ -192,7 +192,7 @@ impl Net {
         let hosts = node.hosts.clone();
         node.agent.gather(now, &hosts, &hosts);
         let server = TURN_SERVER.parse().unwrap();
-        node.agent.add_turn_server(now, server, TURN_USER, password);
+        node.agent.add_turn_server(now, Carrier::Udp, server, TURN_USER, password);
         node.agent.end_of_servers(now);
         self.flush();
     }

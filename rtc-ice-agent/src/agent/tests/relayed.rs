@@ -188,7 +188,7 @@ proptest! {
         let (server, local) = (TURN_SERVER.parse().unwrap(), HOST_A.parse().unwrap());
         net.dead.push(server);
         net.nodes[A].agent.gather(net.now, &[local], &[local]);
-        net.nodes[A].agent.add_turn_server(net.now, server, "user", PASSWORD);
+        net.nodes[A].agent.add_turn_server(net.now, Carrier::Udp, server, "user", PASSWORD);
         net.nodes[A].agent.end_of_servers(net.now);
         let mut sent = 0;
         for which in order {

@@ -108,7 +108,13 @@ fn restarts_through_a_relay_keep_or_renew_the_allocation() {
                 net.nodes[side].events.clear();
                 let agent = &mut net.nodes[side].agent;
                 agent.restart(now).unwrap();
-                agent.add_turn_server(now, TURN_SERVER.parse().unwrap(), "user", "password");
+                agent.add_turn_server(
+                    now,
+                    Carrier::Udp,
+                    TURN_SERVER.parse().unwrap(),
+                    "user",
+                    "password",
+                );
                 agent.end_of_servers(now);
             }
             net.run_for(Duration::from_secs(2));

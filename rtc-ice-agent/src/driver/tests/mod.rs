@@ -25,6 +25,7 @@ use rtc_core::state::IceState;
 use crate::{BACKEND, stun};
 
 mod mux;
+mod tcp;
 mod turn;
 
 /// Far longer than anything here takes.

@@ -18,14 +18,14 @@ use super::{complete, config, peer, runtime, transmit};
 const BIND: &str = "127.0.0.1:0";
 
 /// A TURN server on a thread, until it is dropped.
-struct Serving {
-    address: SocketAddr,
+pub(super) struct Serving {
+    pub(super) address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Serving {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let socket = StdSocket::bind(BIND).expect("it binds");
         let address = socket.local_addr().expect("bound");
         let stop = Arc::new(AtomicBool::new(false));
@@ -36,7 +36,7 @@ impl Serving {
         Self { address, stop, thread: Some(thread) }
     }
 
-    fn entry(&self) -> IceServer {
+    pub(super) fn entry(&self) -> IceServer {
         IceServer {
             kind: IceServerKind::TurnUdp,
             host: self.address.ip().to_string(),
