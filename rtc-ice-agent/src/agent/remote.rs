@@ -128,12 +128,12 @@ impl Agent {
         let local = self.bases.get(base).filter(|base| self.is_live(base))?;
         let theirs = self.remote_candidates.get(remote)?;
         // RFC 6544 §6.2.
-        let suited = match (&local.transport, &theirs.candidate.transport) {
+        let suited = matches!(
+            (&local.transport, &theirs.candidate.transport),
             (Transport::Udp, Transport::Udp)
-            | (Transport::TcpActive, Transport::TcpPassive)
-            | (Transport::TcpPassive, Transport::TcpActive) => true,
-            _ => false,
-        };
+                | (Transport::TcpActive, Transport::TcpPassive)
+                | (Transport::TcpPassive, Transport::TcpActive)
+        );
         if !suited || local.address.is_ipv4() != theirs.address.is_ipv4() {
             return None;
         }

@@ -134,14 +134,12 @@ impl Connection {
         if matches!(state.io, Io::Ended) {
             return Sent::All;
         }
-        let mut taken = 0;
-        for datagram in contents.chunks(segment_size.max(1)) {
+        for (taken, datagram) in contents.chunks(segment_size.max(1)).enumerate() {
             if state.waiting() > MAX_WAITING {
                 state.write_on();
                 return Sent::Blocked(taken);
             }
             self.framing.encode(datagram, state.plain());
-            taken += 1;
         }
         state.write_on();
         Sent::All

@@ -23,6 +23,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const DISCARD_PORT: u16 = 9;
 /// Reads per connection and turn, after which others get their turn.
 const READS_PER_TURN: usize = 8;
+/// The same for connections that are accepted.
+const ACCEPTS_PER_TURN: usize = 16;
 
 /// The connections, and what is needed to make more.
 #[derive(Debug, Default)]
@@ -128,9 +130,8 @@ impl Shared {
 
 /// One turn of everything that connections have to do.
 pub(super) fn turn(shared: &Shared, cx: &mut Context<'_>) -> Drained {
-    accept(shared, cx);
+    let mut drained = accept(shared, cx);
     let all = shared.connections.lock().all.clone();
-    let mut drained = Drained::Yes;
     for connection in &all {
         match serve(shared, connection, cx) {
             Ok(Drained::Yes) => {}
@@ -146,10 +147,15 @@ pub(super) fn turn(shared: &Shared, cx: &mut Context<'_>) -> Drained {
     drained
 }
 
-fn accept(shared: &Shared, cx: &mut Context<'_>) {
+fn accept(shared: &Shared, cx: &mut Context<'_>) -> Drained {
     let listeners = shared.connections.lock().listeners.clone();
+    let mut drained = Drained::Yes;
     for listener in &*listeners {
-        for _ in 0..READS_PER_TURN {
+        for count in 0.. {
+            if count == ACCEPTS_PER_TURN {
+                drained = Drained::No;
+                break;
+            }
             match listener.poll_accept(cx) {
                 Poll::Pending => break,
                 // It failed on its way; others may follow.
@@ -164,8 +170,8 @@ fn accept(shared: &Shared, cx: &mut Context<'_>) {
                 }
             }
         }
-        // Whoever is left is noticed in the next turn.
     }
+    drained
 }
 
 fn serve(shared: &Shared, connection: &Connection, cx: &mut Context<'_>) -> Result<Drained, Ended> {
