@@ -42,6 +42,40 @@ pub(crate) fn names(lib: Lib, role: Role) -> Vec<String> {
     text.split(',').map(str::to_owned).collect()
 }
 
+/// An ICE backend by what its documentation says it honours; tests derive from that what to expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ice {
+    pub(crate) name: &'static str,
+    /// `bindAddress`; without it every interface but loopback is used.
+    pub(crate) bind_address: bool,
+    /// `enableIceUdpMux`.
+    pub(crate) udp_mux: bool,
+    /// The type preference of host candidates (RFC 8445 §5.1.2.2).
+    pub(crate) host_preference: u32,
+}
+
+const AGENT: Ice = Ice { name: "agent", bind_address: true, udp_mux: true, host_preference: 126 };
+const JUICE: Ice = Ice { name: "juice", ..AGENT };
+const NICE: Ice = Ice { name: "nice", bind_address: false, udp_mux: false, host_preference: 120 };
+
+/// The ICE backend that a library uses. One that does not tell is the real one, which is linked
+/// with libnice or brings libjuice along.
+pub(crate) fn ice(lib: Lib) -> Result<Ice, String> {
+    let name = match names(lib, Role::Ice).into_iter().next() {
+        Some(name) => name,
+        None => {
+            let path = &lib.path;
+            let file = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let needs_nice = file.windows(11).any(|bytes| bytes == b"libnice.so.");
+            if needs_nice { "nice" } else { "juice" }.to_owned()
+        }
+    };
+    [AGENT, JUICE, NICE]
+        .into_iter()
+        .find(|ice| ice.name == name)
+        .ok_or_else(|| format!("{} uses an unknown ICE backend, {name}", lib.path.display()))
+}
+
 /// Has a library use the pair of backends that `variable` names, such as `agent+rustls`; without it
 /// what the environment chooses has to be in use.
 pub(crate) fn choose(lib: Lib, variable: &str) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! What a test is given: the library under test and its surroundings.
 
-use crate::backends;
+use crate::backends::{self, Ice};
 use crate::ffi::{Lib, Library};
 use crate::outcome::skip;
 use std::path::PathBuf;
@@ -10,8 +10,12 @@ pub(crate) struct Lab {
     pub(crate) lib: Lib,
     /// The library for the other side of cross pairs, if one was named.
     pub(crate) other: Option<Lib>,
+    /// What the library under test does for ICE.
+    pub(crate) ice: Ice,
     /// Why there is no private network, if there is none.
     network: Result<(), String>,
+    /// The private network has interfaces beside loopback already.
+    has_interfaces: bool,
 }
 
 impl Lab {
@@ -27,13 +31,39 @@ impl Lab {
         if let Some(other) = other {
             backends::choose(other, "RTC_PEER_LIB_BACKENDS")?;
         }
-        Ok(Self { lib, other, network })
+        let ice = backends::ice(lib)?;
+        let mut has_interfaces = false;
+        for used in [Ok(ice)].into_iter().chain(other.map(backends::ice)) {
+            // Without a private network there are the interfaces of the system.
+            if !used?.bind_address && network.is_ok() && !has_interfaces {
+                crate::sys::add_interfaces()?;
+                has_interfaces = true;
+            }
+        }
+        Ok(Self { lib, other, ice, network, has_interfaces })
+    }
+
+    /// Demands that `bindAddress` be honoured.
+    pub(crate) fn need_bind_address(&self) {
+        if !self.ice.bind_address {
+            skip(&format!("not supported by {}: bindAddress is ignored", self.ice.name));
+        }
+    }
+
+    /// Demands that `enableIceUdpMux` be honoured.
+    pub(crate) fn need_udp_mux(&self) {
+        if !self.ice.udp_mux {
+            skip(&format!("not supported by {}: enableIceUdpMux is ignored", self.ice.name));
+        }
     }
 
     /// Demands a private network with two interfaces beside loopback.
     pub(crate) fn need_interfaces(&self) {
         if let Err(reason) = &self.network {
             skip(&format!("no network namespace: {reason}"));
+        }
+        if self.has_interfaces {
+            return;
         }
         if let Err(reason) = crate::sys::add_interfaces() {
             skip(&format!("no interfaces: {reason}"));

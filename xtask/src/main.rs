@@ -101,7 +101,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "reference",
-        options: "--prefix DIR",
+        options: "--prefix DIR [--ice juice|nice]",
         help: "install libdatachannel 0.23.2 with media and WebSockets: what is right",
         run: reference::install_oracle,
     },

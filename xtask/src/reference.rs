@@ -21,7 +21,12 @@ const LOADER_NAME: &str = "libdatachannel.so.0.24";
 /// `cargo xtask reference`.
 pub(crate) fn install_oracle(args: Args) -> Result<()> {
     let prefix = args.folder("--prefix")?;
-    install(&oracle()?, &prefix)
+    let built = match args.text("--ice").unwrap_or("juice") {
+        "juice" => oracle()?,
+        "nice" => cached("libdatachannel-0.23.2-nice", build_oracle_with_libnice)?,
+        other => bail!("--ice {other:?} is neither juice nor nice"),
+    };
+    install(&built, &prefix)
 }
 
 /// `cargo xtask yardstick`.
@@ -69,6 +74,16 @@ fn cached(name: &str, build: fn(&Path, &Path) -> Result<()>) -> Result<PathBuf> 
 }
 
 fn build_oracle(work: &Path, prefix: &Path) -> Result<()> {
+    build_oracle_as(work, prefix, &[])
+}
+
+/// With the system's libnice in place of the libjuice it brings along.
+fn build_oracle_with_libnice(work: &Path, prefix: &Path) -> Result<()> {
+    process::require(&[(Need::Package("nice"), "libnice-dev")])?;
+    build_oracle_as(work, prefix, &["-DUSE_NICE=ON"])
+}
+
+fn build_oracle_as(work: &Path, prefix: &Path, options: &[&str]) -> Result<()> {
     process::require(&[
         (Need::Program("cmake"), "cmake"),
         (Need::Program("make"), "make"),
@@ -87,6 +102,7 @@ fn build_oracle(work: &Path, prefix: &Path) -> Result<()> {
             .arg(format!("-DCMAKE_INSTALL_PREFIX={}", prefix.display()))
             .args(["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INSTALL_LIBDIR=lib"])
             .args(["-DBUILD_SHARED_LIBS=ON", "-DNO_TESTS=ON", "-DNO_EXAMPLES=ON"])
+            .args(options)
             // Its submodules ask for CMake versions that newer ones no longer imitate.
             .arg("-DCMAKE_POLICY_VERSION_MINIMUM=3.5"),
     )?;

@@ -22,6 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a port range has to rise", port_range),
         Case::new("ports are taken from the range and no others", ports_in_range),
         Case::new("an exhausted port range is a failure", ports_exhausted),
+        Case::new("connections share one port where they are told to", udp_mux),
         Case::new("the bind address is the only address used", bind_address),
         Case::new("a bind address that is not ours fails when gathering starts", foreign_bind),
         Case::new("ECDSA and RSA certificates connect with each other", certificates).limit(120),
@@ -193,7 +194,27 @@ fn ports_exhausted(lab: &Lab) {
     }
 }
 
+fn udp_mux(lab: &Lab) {
+    lab.need_udp_mux();
+    let shared = Config { udp_mux: true, ports: (47_200, 47_200), ..Config::loopback() };
+    let open = |_| {
+        let sharing = Peer::with(lab.lib, &shared);
+        let pair = Pair::of(sharing, Peer::new(lab.lib), crate::peer::Signalling::Trickle);
+        let (near, far) = pair.open("x");
+        (pair, near, far)
+    };
+    let pairs: Vec<_> = (0..3).map(open).collect();
+    for (pair, near, far) in &pairs {
+        assert_eq!(host_ports(&pair.a), [47_200]);
+        near.send_text(c"to one of them");
+        assert_eq!(far.wait_messages(1).len(), 1);
+        far.send_text(c"from one of them");
+        assert_eq!(near.wait_messages(1).len(), 1);
+    }
+}
+
 fn bind_address(lab: &Lab) {
+    lab.need_bind_address();
     let config = Config { bind: Some(c("127.0.0.3")), ..Config::default() };
     let peer = Peer::with(lab.lib, &config);
     let _channel = peer.channel("x");
@@ -206,6 +227,7 @@ fn bind_address(lab: &Lab) {
 }
 
 fn foreign_bind(lab: &Lab) {
+    lab.need_bind_address();
     let config = Config { bind: Some(c("192.0.2.77")), manual: true, ..Config::default() };
     let peer = Peer::with(lab.lib, &config);
     let _channel = peer.channel("x");
