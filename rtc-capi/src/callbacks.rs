@@ -6,11 +6,18 @@ use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 
+#[cfg(feature = "websocket")]
+use librtc::WebSocket;
 use librtc::{DataChannel, ErrorHandler, Handler, Message, MessageHandler, MessageKind};
+
+#[cfg(feature = "websocket")]
+use parking_lot::Mutex;
 
 use crate::abi;
 use crate::boundary::clamp;
 use crate::handles;
+#[cfg(feature = "websocket")]
+use crate::handles::UserPointer;
 
 thread_local! {
     /// How many callbacks this thread is inside of.
@@ -126,6 +133,23 @@ pub(crate) fn data_channel(id: c_int, callback: WithState) -> impl Fn(DataChanne
         let channel = handles::insert(handles::Object::DataChannel(channel), inherited);
         // SAFETY: as in `plain`.
         call(id, |pointer| unsafe { callback(id, channel, pointer) });
+    }
+}
+
+/// For WebSockets that a server accepts: they get an identifier at the moment they are handed
+/// over, and begin without a user pointer. One that comes after the server's deletion is refused.
+#[cfg(feature = "websocket")]
+pub(crate) fn websocket(
+    server: Arc<Mutex<c_int>>,
+    callback: WithState,
+) -> impl Fn(WebSocket) + Send + Sync {
+    move |socket| {
+        let id = *server.lock();
+        let Some(pointer) = handles::pointer(id) else { return };
+        let socket = handles::insert(handles::Object::WebSocket(socket), UserPointer::NULL);
+        let _inside = Inside::enter();
+        // SAFETY: as in `plain`.
+        unsafe { callback(id, socket, pointer.get()) };
     }
 }
 

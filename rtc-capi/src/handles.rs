@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use librtc::{Channel, DataChannel, Error, PeerConnection, Result};
+#[cfg(feature = "websocket")]
+use librtc::{WebSocket, WebSocketServer};
 use parking_lot::RwLock;
 
 /// Locks of the table, so that threads with different objects seldom meet.
@@ -19,6 +21,10 @@ const SHARDS: usize = 64;
 pub(crate) enum Object {
     Peer(PeerConnection),
     DataChannel(DataChannel),
+    #[cfg(feature = "websocket")]
+    WebSocket(WebSocket),
+    #[cfg(feature = "websocket")]
+    WebSocketServer(WebSocketServer),
 }
 
 impl Object {
@@ -27,6 +33,10 @@ impl Object {
         match self {
             Self::Peer(_) => None,
             Self::DataChannel(channel) => Some(channel.as_channel()),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket(socket) => Some(socket.as_channel()),
+            #[cfg(feature = "websocket")]
+            Self::WebSocketServer(_) => None,
         }
     }
 }
@@ -110,6 +120,36 @@ pub(crate) fn delete_channel(id: c_int) -> Result<Arc<dyn Channel>> {
     begin_deletion(id, Object::channel).ok_or_else(|| no_channel(id))
 }
 
+/// The WebSocket of that identifier, which nobody else can delete from now on.
+#[cfg(feature = "websocket")]
+pub(crate) fn delete_websocket(id: c_int) -> Result<WebSocket> {
+    begin_deletion(id, |object| match object {
+        Object::WebSocket(socket) => Some(socket.clone()),
+        _ => None,
+    })
+    .ok_or_else(|| no_websocket(id))
+}
+
+/// The WebSocket server of that identifier, which nobody else can delete from now on.
+#[cfg(feature = "websocket")]
+pub(crate) fn delete_websocket_server(id: c_int) -> Result<WebSocketServer> {
+    begin_deletion(id, |object| match object {
+        Object::WebSocketServer(server) => Some(server.clone()),
+        _ => None,
+    })
+    .ok_or_else(|| no_websocket_server(id))
+}
+
+#[cfg(feature = "websocket")]
+fn no_websocket(id: c_int) -> Error {
+    Error::invalid(format!("{id} is not a WebSocket"))
+}
+
+#[cfg(feature = "websocket")]
+fn no_websocket_server(id: c_int) -> Error {
+    Error::invalid(format!("{id} is not a WebSocket server"))
+}
+
 fn no_peer(id: c_int) -> Error {
     Error::invalid(format!("{id} is not a peer connection"))
 }
@@ -160,6 +200,24 @@ pub(crate) fn data_channel(id: c_int) -> Result<DataChannel> {
     match get(id) {
         Some(Object::DataChannel(channel)) => Ok(channel),
         _ => Err(no_data_channel(id)),
+    }
+}
+
+/// The WebSocket of that identifier.
+#[cfg(feature = "websocket")]
+pub(crate) fn websocket(id: c_int) -> Result<WebSocket> {
+    match get(id) {
+        Some(Object::WebSocket(socket)) => Ok(socket),
+        _ => Err(no_websocket(id)),
+    }
+}
+
+/// The WebSocket server of that identifier.
+#[cfg(feature = "websocket")]
+pub(crate) fn websocket_server(id: c_int) -> Result<WebSocketServer> {
+    match get(id) {
+        Some(Object::WebSocketServer(server)) => Ok(server),
+        _ => Err(no_websocket_server(id)),
     }
 }
 

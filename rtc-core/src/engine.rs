@@ -1,5 +1,6 @@
 //! What connections share: the runtime for I/O and the pool for callbacks.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -7,7 +8,6 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result};
-use crate::peer::Peer;
 use crate::runtime::pool::Pool;
 use crate::runtime::{Runtime, TokioRuntime};
 
@@ -20,11 +20,23 @@ pub struct Engine {
     quiet: Condvar,
 }
 
-/// The connections that still have something to do, whether or not the application knows them.
-#[derive(Debug, Default)]
+/// What still has something to do, whether or not the application knows it.
+#[derive(Default)]
 struct Active {
     drivers: usize,
-    peers: Vec<Weak<Peer>>,
+    members: Vec<Weak<dyn Activity>>,
+}
+
+/// Something that goes on by itself: a connection, a server.
+pub(crate) trait Activity: Send + Sync {
+    /// Ends it at once, without flushing.
+    fn abort(&self);
+}
+
+impl fmt::Debug for Active {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Active").field("drivers", &self.drivers).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -55,13 +67,13 @@ impl Engine {
         self.pool.clone()
     }
 
-    pub(crate) fn enlist(&self, peer: Weak<Peer>) {
+    pub(crate) fn enlist(&self, member: Weak<dyn Activity>) {
         let mut active = self.active.lock();
         active.drivers += 1;
-        if active.peers.len() == active.peers.capacity() {
-            active.peers.retain(|peer| peer.strong_count() > 0);
+        if active.members.len() == active.members.capacity() {
+            active.members.retain(|member| member.strong_count() > 0);
         }
-        active.peers.push(peer);
+        active.members.push(member);
     }
 
     pub(crate) fn discharge(&self) {
@@ -82,9 +94,9 @@ impl Engine {
 
     /// Ends every connection at once, without flushing.
     pub fn abort_all(&self) {
-        let peers = std::mem::take(&mut self.active.lock().peers);
-        for peer in peers.iter().filter_map(Weak::upgrade) {
-            peer.abort();
+        let members = std::mem::take(&mut self.active.lock().members);
+        for member in members.iter().filter_map(Weak::upgrade) {
+            member.abort();
         }
     }
 

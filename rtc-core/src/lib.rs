@@ -17,5 +17,7 @@ pub mod peer;
 pub mod runtime;
 pub mod sdp;
 pub mod state;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use error::{Error, ErrorKind, Result};

@@ -27,6 +27,8 @@ mod connection;
 mod data_channel;
 mod library;
 mod sys;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use backends::{
     DTLS_BACKENDS, ICE_BACKENDS, TLS_BACKENDS, backend_names, default_backends,
@@ -51,3 +53,5 @@ pub use rtc_core::peer::Backends;
 pub use rtc_core::sdp::{self, Description, DescriptionKind};
 pub use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 pub use rtc_core::{Error, ErrorKind, Result};
+#[cfg(feature = "websocket")]
+pub use websocket::{WebSocket, WebSocketBuilder, WebSocketServer, WebSocketServerBuilder};

@@ -6,3 +6,5 @@ pub mod data_channel;
 pub mod global;
 pub mod peer;
 pub mod unavailable;
+#[cfg(feature = "websocket")]
+pub mod websocket;

@@ -1,5 +1,5 @@
-//! Groups that are not implemented yet: tracks, media and WebSockets. Their functions exist, so
-//! that every program links, and say that they are not available.
+//! Groups that are not implemented yet: tracks and media. Their functions exist, so that every
+//! program links, and say that they are not available.
 
 use std::ffi::{c_char, c_double, c_int, c_uint, c_void};
 
@@ -88,25 +88,6 @@ unavailable! {
         size: c_int,
         init: *mut abi::SsrcForTypeInit,
     ) -> c_int;
-
-    pub extern "C" fn rtcCreateWebSocket(url: *const c_char) -> c_int;
-    pub extern "C" fn rtcCreateWebSocketEx(
-        url: *const c_char,
-        config: *const abi::WsConfiguration,
-    ) -> c_int;
-    pub extern "C" fn rtcDeleteWebSocket(ws: c_int) -> c_int;
-    pub extern "C" fn rtcGetWebSocketRemoteAddress(
-        ws: c_int,
-        buffer: *mut c_char,
-        size: c_int,
-    ) -> c_int;
-    pub extern "C" fn rtcGetWebSocketPath(ws: c_int, buffer: *mut c_char, size: c_int) -> c_int;
-    pub extern "C" fn rtcCreateWebSocketServer(
-        config: *const abi::WsServerConfiguration,
-        cb: abi::WebSocketClientCallback,
-    ) -> c_int;
-    pub extern "C" fn rtcDeleteWebSocketServer(wsserver: c_int) -> c_int;
-    pub extern "C" fn rtcGetWebSocketServerPort(wsserver: c_int) -> c_int;
 }
 
 exports! {

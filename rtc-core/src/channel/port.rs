@@ -50,6 +50,8 @@ pub struct Port {
     gate: Gate,
     news: AtomicU8,
     rung: AtomicBool,
+    /// The callbacks stay when the channel has closed, and what they missed as well.
+    lasting: bool,
 }
 
 #[derive(Default)]
@@ -74,7 +76,14 @@ impl Port {
             gate: Gate::new(),
             news: AtomicU8::new(0),
             rung: AtomicBool::new(false),
+            lasting: false,
         }
+    }
+
+    /// A port whose callbacks stay until the channel is deleted: they may be set after it closed.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn lasting() -> Self {
+        Self { lasting: true, ..Self::new() }
     }
 
     // For the application.
@@ -166,7 +175,7 @@ impl Port {
     }
 
     /// Waits for callbacks on other threads, and lets none begin afterwards.
-    pub(super) fn close_gate(&self) {
+    pub(crate) fn close_gate(&self) {
         self.gate.close();
         self.clear_handlers();
     }
@@ -174,7 +183,9 @@ impl Port {
     /// Runs the closed callback, the last of the channel: the application has closed it.
     pub(crate) fn tell_closed(&self) {
         self.signal(CLOSED);
-        self.clear_handlers();
+        if !self.lasting {
+            self.clear_handlers();
+        }
     }
 
     /// Waits until no other thread runs a callback of this channel.
@@ -185,6 +196,12 @@ impl Port {
     }
 
     // For the transport.
+
+    /// Whether there is anything to tell.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.load(Ordering::Acquire) != 0
+    }
 
     /// Adds news for the application; the caller rings the bell.
     pub(crate) fn add_news(&self, news: u8) {
@@ -281,6 +298,9 @@ impl Port {
         }
         if news & news::CLOSED != 0 {
             self.signal(CLOSED);
+            if self.lasting {
+                return;
+            }
             let missed = self.slots.lock().closed.missed;
             self.clear_handlers();
             // The peer may have closed the channel before the application could set its callback.

@@ -16,7 +16,7 @@ use crate::backend::tls::TlsBackend;
 use crate::candidate::{Candidate, is_end_of_candidates};
 use crate::channel::{Channel as _, DataChannel, Message};
 use crate::config::{Configuration, DataChannelInit};
-use crate::engine::Engine;
+use crate::engine::{Activity, Engine};
 use crate::error::{Error, Result};
 use crate::runtime::gate::Gate;
 use crate::runtime::lane::Lane;
@@ -376,6 +376,12 @@ impl Peer {
     /// Ends the connection at once, without flushing.
     pub fn abort(&self) {
         self.with_core(|core, now| core.abort(now));
+    }
+}
+
+impl Activity for Peer {
+    fn abort(&self) {
+        self.abort();
     }
 }
 
