@@ -117,7 +117,7 @@ pub(crate) struct Inbox {
     events: Mutex<Vec<Arc<Recorded>>>,
     arrived: Condvar,
     hooks: Mutex<Vec<Hook>>,
-    /// The slots filled in on channels the remote side opens.
+    /// The slots filled in on channels and tracks the remote side opens.
     adopted: Mutex<Vec<Slot>>,
     /// Identifiers for which no callback may come any more.
     forbidden: Mutex<HashSet<c_int>>,
@@ -179,7 +179,7 @@ impl Inbox {
         lock(&self.hooks).clear();
     }
 
-    /// Which slots are filled in when the remote side opens a channel.
+    /// Which slots are filled in when the remote side opens a channel or track.
     pub(crate) fn adopt(&self, slots: &[Slot]) {
         *lock(&self.adopted) = slots.to_vec();
     }
@@ -211,10 +211,10 @@ impl Inbox {
         if lock(&self.forbidden).contains(&owner) {
             violation(format!("{event:?} came for id {owner} after its deletion had returned"));
         }
-        if let Event::DataChannel(dc) = event {
+        if let Event::DataChannel(id) | Event::Track(id) = event {
             let adopted = lock(&self.adopted).clone();
             for slot in adopted {
-                self.lib.listen(slot, dc, true);
+                self.lib.listen(slot, id, true);
             }
         }
         let recorded = Arc::new(Recorded {

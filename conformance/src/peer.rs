@@ -70,6 +70,27 @@ impl Peer {
         Channel::attach(self.lib, id, &self.inbox)
     }
 
+    /// Adds a track with all callbacks set.
+    pub(crate) fn track(&self, description: &str) -> Channel {
+        let id = self.lib.add_track(self.id, Some(&c(description)));
+        assert!(id > 0, "rtcAddTrack({description:?}) returned {}", code_name(id));
+        let track = Channel::attach_as(self.lib, id, &self.inbox, ById::DELETE_TRACK);
+        track.listen(Slot::CHANNEL);
+        track
+    }
+
+    /// Waits for the `n`th track (from 0) the remote side added.
+    pub(crate) fn incoming_track(&self, n: usize) -> Channel {
+        let id = self.inbox.wait_list(&format!("incoming track {n}"), PATIENCE, |events| {
+            let mut ids = events.iter().filter_map(|r| match r.event {
+                Event::Track(tr) => Some(tr),
+                _ => None,
+            });
+            ids.nth(n)
+        });
+        Channel::attach_as(self.lib, id, &self.inbox, ById::DELETE_TRACK)
+    }
+
     /// Waits for the `n`th channel (from 0) the remote side opened.
     pub(crate) fn incoming(&self, n: usize) -> Channel {
         let id = self.inbox.wait_list(&format!("incoming channel {n}"), PATIENCE, |events| {
@@ -194,17 +215,22 @@ impl Drop for Peer {
     }
 }
 
-/// A data channel, its events in the inbox of its peer. Deleted when dropped.
+/// A data channel or track, its events in the inbox of its peer. Deleted when dropped.
 pub(crate) struct Channel {
     pub(crate) lib: Lib,
     pub(crate) id: c_int,
     pub(crate) inbox: Arc<Inbox>,
+    delete: ById,
     deleted: AtomicBool,
 }
 
 impl Channel {
     pub(crate) fn attach(lib: Lib, id: c_int, inbox: &Arc<Inbox>) -> Self {
-        Self { lib, id, inbox: inbox.clone(), deleted: AtomicBool::new(false) }
+        Self::attach_as(lib, id, inbox, ById::DELETE_DC)
+    }
+
+    fn attach_as(lib: Lib, id: c_int, inbox: &Arc<Inbox>, delete: ById) -> Self {
+        Self { lib, id, inbox: inbox.clone(), delete, deleted: AtomicBool::new(false) }
     }
 
     pub(crate) fn listen(&self, slots: &[Slot]) {
@@ -284,7 +310,7 @@ impl Channel {
     /// Deletes now and holds the library to "no callback afterwards".
     pub(crate) fn delete(&self) -> c_int {
         self.deleted.store(true, Ordering::SeqCst);
-        let code = self.lib.by_id(ById::DELETE_DC, self.id);
+        let code = self.lib.by_id(self.delete, self.id);
         self.inbox.forbid(self.id, false);
         code
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "websocket")]
 use librtc::WebSocket;
-use librtc::{DataChannel, ErrorHandler, Handler, Message, MessageHandler, MessageKind};
+use librtc::{DataChannel, ErrorHandler, Handler, Message, MessageHandler, MessageKind, Track};
 
 #[cfg(feature = "websocket")]
 use parking_lot::Mutex;
@@ -150,6 +150,16 @@ pub(crate) fn websocket(
         let _inside = Inside::enter();
         // SAFETY: as in `plain`.
         unsafe { callback(id, socket, pointer.get()) };
+    }
+}
+
+/// For tracks of the peer, as [`data_channel`].
+pub(crate) fn track(id: c_int, callback: WithState) -> impl Fn(Track) + Send + Sync {
+    move |track| {
+        let Some(inherited) = handles::pointer(id) else { return };
+        let track = handles::insert(handles::Object::Track(track), inherited);
+        // SAFETY: as in `plain`.
+        call(id, |pointer| unsafe { callback(id, track, pointer) });
     }
 }
 

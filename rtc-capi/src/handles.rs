@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use librtc::{Channel, DataChannel, Error, PeerConnection, Result};
+use librtc::{Channel, DataChannel, Error, PeerConnection, Result, Track};
 #[cfg(feature = "websocket")]
 use librtc::{WebSocket, WebSocketServer};
 use parking_lot::RwLock;
@@ -21,6 +21,7 @@ const SHARDS: usize = 64;
 pub(crate) enum Object {
     Peer(PeerConnection),
     DataChannel(DataChannel),
+    Track(Track),
     #[cfg(feature = "websocket")]
     WebSocket(WebSocket),
     #[cfg(feature = "websocket")]
@@ -33,6 +34,7 @@ impl Object {
         match self {
             Self::Peer(_) => None,
             Self::DataChannel(channel) => Some(channel.as_channel()),
+            Self::Track(track) => Some(track.as_channel()),
             #[cfg(feature = "websocket")]
             Self::WebSocket(socket) => Some(socket.as_channel()),
             #[cfg(feature = "websocket")]
@@ -115,6 +117,15 @@ pub(crate) fn delete_data_channel(id: c_int) -> Result<DataChannel> {
     .ok_or_else(|| no_data_channel(id))
 }
 
+/// The track of that identifier, which nobody else can delete from now on.
+pub(crate) fn delete_track(id: c_int) -> Result<Track> {
+    begin_deletion(id, |object| match object {
+        Object::Track(track) => Some(track.clone()),
+        _ => None,
+    })
+    .ok_or_else(|| no_track(id))
+}
+
 /// The channel of any kind of that identifier, which nobody else can delete from now on.
 pub(crate) fn delete_channel(id: c_int) -> Result<Arc<dyn Channel>> {
     begin_deletion(id, Object::channel).ok_or_else(|| no_channel(id))
@@ -156,6 +167,10 @@ fn no_peer(id: c_int) -> Error {
 
 fn no_data_channel(id: c_int) -> Error {
     Error::invalid(format!("{id} is not a data channel"))
+}
+
+fn no_track(id: c_int) -> Error {
+    Error::invalid(format!("{id} is not a track"))
 }
 
 fn no_channel(id: c_int) -> Error {
@@ -218,6 +233,14 @@ pub(crate) fn websocket_server(id: c_int) -> Result<WebSocketServer> {
     match get(id) {
         Some(Object::WebSocketServer(server)) => Ok(server),
         _ => Err(no_websocket_server(id)),
+    }
+}
+
+/// The track of that identifier.
+pub(crate) fn track(id: c_int) -> Result<Track> {
+    match get(id) {
+        Some(Object::Track(track)) => Ok(track),
+        _ => Err(no_track(id)),
     }
 }
 

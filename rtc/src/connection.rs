@@ -10,13 +10,14 @@ use rtc_core::candidate::Candidate;
 use rtc_core::config::{Configuration, DataChannelInit, SctpSettings};
 use rtc_core::ice_server::{parse_ice_server, parse_proxy};
 use rtc_core::peer::{Backends, Peer};
-use rtc_core::sdp::{Description, DescriptionKind};
+use rtc_core::sdp::{Description, DescriptionKind, Media};
 use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 use rtc_core::{Error, Result};
 
 use crate::backends::default_backends;
 use crate::data_channel::DataChannel;
 use crate::library::{Share, sctp_settings};
+use crate::track::Track;
 
 /// A peer connection. Clones are handles to the same connection; dropping the last one deletes it.
 #[derive(Clone)]
@@ -159,6 +160,14 @@ impl PeerConnection {
         self.owner.peer.create_data_channel(label, init).map(DataChannel::new)
     }
 
+    // Tracks.
+
+    /// Adds a track, or describes the one of that mid anew. The peer is told by the next local
+    /// description; none is made on its own.
+    pub fn add_track(&self, media: Media) -> Result<Track> {
+        self.owner.peer.add_track(media).map(Track::new)
+    }
+
     // Callbacks.
 
     /// Calls back with each local description, to be sent to the peer.
@@ -213,6 +222,17 @@ impl PeerConnection {
     /// Takes that callback back; waits while it runs on another thread.
     pub fn clear_on_data_channel(&self) {
         self.owner.peer.on_data_channel(None);
+    }
+
+    /// Calls back with each track that the peer adds. The callback runs on the thread that sets the
+    /// remote description, before our answer is made, so it may describe the track anew.
+    pub fn on_track(&self, handler: impl Fn(Track) + Send + Sync + 'static) {
+        self.owner.peer.on_track(Some(Arc::new(move |_, track| handler(Track::new(track)))));
+    }
+
+    /// Takes that callback back; waits while it runs on another thread.
+    pub fn clear_on_track(&self) {
+        self.owner.peer.on_track(None);
     }
 
     // The end.

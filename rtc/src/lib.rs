@@ -27,6 +27,7 @@ mod connection;
 mod data_channel;
 mod library;
 mod sys;
+mod track;
 #[cfg(feature = "websocket")]
 mod websocket;
 
@@ -53,5 +54,6 @@ pub use rtc_core::peer::Backends;
 pub use rtc_core::sdp::{self, Description, DescriptionKind};
 pub use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 pub use rtc_core::{Error, ErrorKind, Result};
+pub use track::Track;
 #[cfg(feature = "websocket")]
 pub use websocket::{WebSocket, WebSocketBuilder, WebSocketServer, WebSocketServerBuilder};

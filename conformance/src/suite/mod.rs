@@ -25,6 +25,7 @@ mod pairs;
 mod queue;
 mod soak;
 mod strings;
+mod tracks;
 
 /// One test: a sentence and the function that proves it.
 pub(crate) struct Case {
@@ -93,6 +94,7 @@ const TOPICS: &[Topic] = &[
     ("failures", failures::cases),
     ("hostile", hostile::cases),
     ("pairs", pairs::cases),
+    ("tracks", tracks::cases),
     ("soak", soak::cases),
 ];
 

@@ -139,9 +139,12 @@ exports! {
     }
 
     /// Sets or clears the callback for tracks that the peer creates.
-    pub extern "C" fn rtcSetTrackCallback(pc: c_int, _cb: abi::TrackCallback) -> c_int {
-        // There are no tracks yet: the callback has nothing to be called for.
-        handles::peer(pc)?;
+    pub extern "C" fn rtcSetTrackCallback(pc: c_int, cb: abi::TrackCallback) -> c_int {
+        let peer = handles::peer(pc)?;
+        match cb {
+            Some(cb) => peer.on_track(callbacks::track(pc, cb)),
+            None => peer.clear_on_track(),
+        }
         SUCCESS
     }
 

@@ -23,12 +23,6 @@ macro_rules! unavailable {
 type InterceptorCallback = abi::InterceptorCallback;
 
 unavailable! {
-    pub extern "C" fn rtcAddTrack(pc: c_int, sdp: *const c_char) -> c_int;
-    pub extern "C" fn rtcAddTrackEx(pc: c_int, init: *const abi::TrackInit) -> c_int;
-    pub extern "C" fn rtcDeleteTrack(tr: c_int) -> c_int;
-    pub extern "C" fn rtcGetTrackDescription(tr: c_int, buffer: *mut c_char, size: c_int) -> c_int;
-    pub extern "C" fn rtcGetTrackMid(tr: c_int, buffer: *mut c_char, size: c_int) -> c_int;
-    pub extern "C" fn rtcGetTrackDirection(tr: c_int, direction: *mut c_int) -> c_int;
     pub extern "C" fn rtcRequestKeyframe(tr: c_int) -> c_int;
     pub extern "C" fn rtcRequestBitrate(tr: c_int, bitrate: c_uint) -> c_int;
 

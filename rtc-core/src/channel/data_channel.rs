@@ -177,7 +177,7 @@ impl Source for DataChannel {
     fn ring_again(&self) -> bool {
         match (self.peer.upgrade(), self.me.upgrade()) {
             (Some(peer), Some(me)) => {
-                peer.ring(&me);
+                peer.ring(me);
                 true
             }
             _ => false,

@@ -9,6 +9,7 @@ mod data_channel;
 mod message;
 mod port;
 mod slots;
+mod track;
 
 pub use data_channel::DataChannel;
 pub(crate) use data_channel::Phase;
@@ -18,6 +19,7 @@ pub(crate) use port::news;
 pub use port::{Port, Source};
 use slots::{AVAILABLE, CLOSED, LOW};
 pub use slots::{ErrorHandler, Handler, MessageHandler};
+pub use track::Track;
 
 /// A data channel, track or WebSocket: messages both ways.
 pub trait Channel: Source + Send + Sync {

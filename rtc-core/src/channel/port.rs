@@ -208,6 +208,11 @@ impl Port {
         self.news.fetch_or(news, Ordering::AcqRel);
     }
 
+    /// True while somebody listens for messages.
+    pub(crate) fn has_message_handler(&self) -> bool {
+        self.slots.lock().message.is_some()
+    }
+
     /// True while another received message can be queued; otherwise the source is told to resume
     /// once the application has taken some.
     pub(crate) fn has_room(&self) -> bool {

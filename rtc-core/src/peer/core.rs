@@ -14,13 +14,15 @@ use std::time::Instant;
 
 use super::Peer;
 use super::events::{IceCommand, Output, PeerEvent};
+use super::media::MediaTransport;
 use super::notes::note;
 use crate::association::Association;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
-use crate::channel::DataChannel;
+use crate::channel::{DataChannel, Track};
 use crate::config::{Configuration, DEFAULT_REMOTE_MAX_MESSAGE_SIZE};
 use crate::error::{Error, Result};
+use crate::runtime::lane::Bell;
 use crate::sdp::Description;
 use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
 use log::Level;
@@ -120,6 +122,13 @@ pub(crate) struct PeerCore {
     /// A channel was created at some time, so an application section is wanted.
     pub(super) wants_application: bool,
 
+    // Tracks.
+    /// In the order of their creation; closed ones until both descriptions say so.
+    pub(super) tracks: Vec<Arc<Track>>,
+    /// Tracks that the peer added and nobody was told of.
+    pub(super) incoming_tracks: Vec<Arc<Track>>,
+    pub(super) media: MediaTransport,
+
     output: Output,
     commands: Vec<IceCommand>,
 }
@@ -168,6 +177,9 @@ impl PeerCore {
             unassigned: Vec::new(),
             waiting: VecDeque::new(),
             wants_application: false,
+            tracks: Vec::new(),
+            incoming_tracks: Vec::new(),
+            media: MediaTransport::default(),
             output: Output::default(),
             commands: Vec::new(),
         }
@@ -245,9 +257,11 @@ impl PeerCore {
     }
 
     /// Tells the application of a channel what is new.
-    pub(super) fn ring(&mut self, channel: &Arc<DataChannel>) {
-        if !self.output.bells.iter().any(|bell| Arc::ptr_eq(bell, channel)) {
-            self.output.bells.push(Arc::clone(channel));
+    pub(super) fn ring<C: Bell + 'static>(&mut self, channel: &Arc<C>) {
+        let rung =
+            |bell: &Arc<dyn Bell>| std::ptr::addr_eq(Arc::as_ptr(bell), Arc::as_ptr(channel));
+        if !self.output.bells.iter().any(rung) {
+            self.output.bells.push(channel.clone());
         }
     }
 
@@ -353,6 +367,7 @@ impl PeerCore {
         for channel in channels {
             self.announce_closed(&channel);
         }
+        self.close_tracks();
     }
 
     pub(super) fn require_alive(&self, attempt: &str) -> Result<()> {

@@ -19,11 +19,16 @@ use super::transport::TransmitBuffer;
 use crate::backend::ice::{IceEvent, IceSink, IceTransport, Transmit};
 use crate::runtime::Timer;
 
-/// DSCP of data channels: assured forwarding 11 (RFC 8837 §5, as upstream marks them).
-const DSCP: u8 = 10;
-
 /// When the driver looks again although nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// Datagrams that the socket had no room for.
+struct Blocked {
+    contents: Vec<u8>,
+    /// The size of each but the last.
+    segment_size: usize,
+    dscp: u8,
+}
 
 #[derive(Default)]
 pub(super) struct DriverState {
@@ -34,8 +39,7 @@ pub(super) struct DriverState {
     flush_wanted: bool,
     /// A thread is writing datagrams.
     flushing: bool,
-    /// Datagrams that the socket had no room for, and the size of each but the last.
-    blocked: Option<(Vec<u8>, usize)>,
+    blocked: Option<Blocked>,
     /// The socket has room again: what is blocked is to be tried once more.
     writable: bool,
     ended: bool,
@@ -148,7 +152,7 @@ impl Peer {
                 held
             };
             let blocked = match held {
-                Some((bytes, segment)) => send_batch(ice, &bytes, segment),
+                Some(held) => send_batch(ice, &held.contents, held.segment_size, held.dscp),
                 None => send_batches(ice, buffer),
             };
             let mut driver = self.driver.lock();
@@ -198,11 +202,11 @@ impl Peer {
 
 /// Sends the batches in `buffer`; what the socket had no room for is returned. A batch that does
 /// not fit behind another blocked one is lost, as on a network.
-fn send_batches(ice: &Arc<dyn IceTransport>, buffer: &TransmitBuffer) -> Option<(Vec<u8>, usize)> {
+fn send_batches(ice: &Arc<dyn IceTransport>, buffer: &TransmitBuffer) -> Option<Blocked> {
     let mut blocked = None;
     for (contents, segment) in buffer.batches() {
         if blocked.is_none() {
-            blocked = send_batch(ice, contents, segment);
+            blocked = send_batch(ice, contents, segment, buffer.dscp);
         }
     }
     blocked
@@ -212,10 +216,13 @@ fn send_batch(
     ice: &Arc<dyn IceTransport>,
     contents: &[u8],
     segment_size: usize,
-) -> Option<(Vec<u8>, usize)> {
-    let taken = ice.send(Transmit { contents, segment_size, dscp: DSCP });
+    dscp: u8,
+) -> Option<Blocked> {
+    let taken = ice.send(Transmit { contents, segment_size, dscp });
     match contents.get(taken.saturating_mul(segment_size)..) {
-        Some(rest) if !rest.is_empty() => Some((rest.to_vec(), segment_size)),
+        Some(rest) if !rest.is_empty() => {
+            Some(Blocked { contents: rest.to_vec(), segment_size, dscp })
+        }
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::backend::ice::IceParameters;
 use crate::candidate::Candidate;
-use crate::channel::DataChannel;
+use crate::runtime::lane::Bell;
 use crate::sdp::DescriptionKind;
 use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
 
@@ -37,7 +37,7 @@ pub(crate) enum IceCommand {
 #[derive(Default)]
 pub(crate) struct Output {
     pub(crate) events: Vec<PeerEvent>,
-    pub(crate) bells: Vec<Arc<DataChannel>>,
+    pub(crate) bells: Vec<Arc<dyn Bell>>,
 }
 
 impl Output {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Peer;
 use super::events::PeerEvent;
-use crate::channel::DataChannel;
+use crate::channel::{DataChannel, Track};
 use crate::runtime::gate::Slot;
+use crate::runtime::lane::Bell;
 use crate::sdp::DescriptionKind;
 use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
 
@@ -16,6 +17,7 @@ const ICE: Slot = Slot(3);
 const GATHERING: Slot = Slot(4);
 const SIGNALING: Slot = Slot(5);
 const DATA_CHANNEL: Slot = Slot(6);
+const TRACK: Slot = Slot(7);
 
 /// A callback for a local description: its text and kind.
 pub type DescriptionHandler = Arc<dyn Fn(&Arc<Peer>, &str, DescriptionKind) + Send + Sync>;
@@ -25,6 +27,8 @@ pub type CandidateHandler = Arc<dyn Fn(&Arc<Peer>, &str, &str) + Send + Sync>;
 pub type StateHandler<S> = Arc<dyn Fn(&Arc<Peer>, S) + Send + Sync>;
 /// A callback for a data channel that the peer created.
 pub type ChannelHandler = Arc<dyn Fn(&Arc<Peer>, Arc<DataChannel>) + Send + Sync>;
+/// A callback for a track that the peer added.
+pub type TrackHandler = Arc<dyn Fn(&Arc<Peer>, Arc<Track>) + Send + Sync>;
 
 #[derive(Default)]
 pub(super) struct Handlers {
@@ -37,6 +41,9 @@ pub(super) struct Handlers {
     data_channel: Option<ChannelHandler>,
     /// Channels that arrived while nobody listened.
     unannounced: Vec<Arc<DataChannel>>,
+    track: Option<TrackHandler>,
+    /// Tracks that arrived while nobody listened.
+    unannounced_tracks: Vec<Arc<Track>>,
 }
 
 /// Defines the setter of one handler: it replaces the handler, then waits until no other thread is
@@ -98,8 +105,8 @@ impl Peer {
     }
 
     /// Has the data lane tell the application what is new of a channel.
-    pub(crate) fn ring(&self, channel: &Arc<DataChannel>) {
-        self.data.ring(channel.clone());
+    pub(crate) fn ring(&self, channel: Arc<dyn Bell>) {
+        self.data.ring(channel);
     }
 
     /// Hands a channel of the peer's to the application, or keeps it until somebody listens.
@@ -114,6 +121,41 @@ impl Peer {
         };
         if let Some(handler) = handler {
             handler(self, channel.clone());
+        }
+    }
+
+    /// Sets or clears the callback for tracks that the peer adds. It runs on the thread that sets
+    /// the remote description, before our answer is made. Tracks that arrived earlier are delivered
+    /// soon after.
+    pub fn on_track(&self, handler: Option<TrackHandler>) {
+        let (old, waiting) = {
+            let mut handlers = self.handlers.lock();
+            let waiting = match handler.is_some() {
+                true => std::mem::take(&mut handlers.unannounced_tracks),
+                false => Vec::new(),
+            };
+            (std::mem::replace(&mut handlers.track, handler), waiting)
+        };
+        self.gate.wait_idle(TRACK);
+        drop(old);
+        for track in waiting {
+            track.port.add_news(crate::channel::news::INCOMING);
+            self.data.ring(track);
+        }
+    }
+
+    /// Hands a track of the peer's to the application, or keeps it until somebody listens.
+    pub(crate) fn announce_track(self: &Arc<Self>, track: &Arc<Track>) {
+        let Some(_pass) = self.gate.enter(TRACK) else { return };
+        let handler = {
+            let mut handlers = self.handlers.lock();
+            if handlers.track.is_none() {
+                handlers.unannounced_tracks.push(track.clone());
+            }
+            handlers.track.clone()
+        };
+        if let Some(handler) = handler {
+            handler(self, track.clone());
         }
     }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
@@ -14,13 +15,13 @@ use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport}
 use crate::backend::support;
 use crate::backend::tls::TlsBackend;
 use crate::candidate::{Candidate, is_end_of_candidates};
-use crate::channel::{Channel as _, DataChannel, Message};
+use crate::channel::{Channel as _, DataChannel, Message, Track};
 use crate::config::{Configuration, DataChannelInit};
 use crate::engine::{Activity, Engine};
 use crate::error::{Error, Result};
 use crate::runtime::gate::Gate;
 use crate::runtime::lane::Lane;
-use crate::sdp::{Description, DescriptionKind};
+use crate::sdp::{Description, DescriptionKind, Media};
 use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
 
 mod authentication;
@@ -29,17 +30,21 @@ mod core;
 mod driver;
 mod events;
 mod handlers;
+mod media;
 mod negotiation;
 mod notes;
 #[cfg(test)]
 mod tests;
+mod tracks;
 mod transport;
 
 use self::core::PeerCore;
 use driver::PeerSink;
 pub use events::PeerEvent;
 use handlers::Handlers;
-pub use handlers::{CandidateHandler, ChannelHandler, DescriptionHandler, StateHandler};
+pub use handlers::{
+    CandidateHandler, ChannelHandler, DescriptionHandler, StateHandler, TrackHandler,
+};
 use transport::Urgency;
 
 /// The backends of one connection.
@@ -184,7 +189,7 @@ impl Peer {
             DescriptionKind::Rollback => Description { kind, ..Description::default() },
             _ => Description::parse(sdp, kind)?,
         };
-        let _turn = self.negotiation.lock();
+        let turn = self.negotiation.lock();
         if kind != DescriptionKind::Rollback {
             description.validate_remote()?;
             if self.core.lock().is_ending() {
@@ -195,12 +200,29 @@ impl Peer {
                 false => IceRole::Controlled,
             })?;
         }
-        let offered = self.with_core(|core, now| core.set_remote_description(now, description))?;
-        if offered && !self.config.disable_auto_negotiation {
+        let (offered, tracks) = self.with_core(|core, now| {
+            let offered = core.set_remote_description(now, description)?;
+            Ok::<_, Error>((offered, core.take_incoming_tracks()))
+        })?;
+        drop(turn);
+        // Now, without a lock: the application may describe the tracks anew before they are
+        // answered, or negotiate itself.
+        if let Some(me) = self.me.upgrade() {
+            for track in &tracks {
+                me.announce_track(track);
+            }
+        }
+        let _turn = self.negotiation.lock();
+        if offered && !self.config.disable_auto_negotiation && self.is_offered() {
             self.set_local(DescriptionKind::Answer)?;
             self.gather_if_wanted()?;
         }
         self.negotiate_if_needed()
+    }
+
+    /// True while an offer of the peer waits for our answer.
+    fn is_offered(&self) -> bool {
+        self.core.lock().signaling_state() == SignalingState::HaveRemoteOffer
     }
 
     /// Adds a candidate of the peer. An empty text, or `end-of-candidates`, says that there are no
@@ -333,6 +355,22 @@ impl Peer {
         Ok(channel)
     }
 
+    // Tracks.
+
+    /// Adds a track, or describes the one of that mid anew. The peer is told by the next local
+    /// description; none is made on its own.
+    pub fn add_track(&self, media: Media) -> Result<Arc<Track>> {
+        self.with_core(|core, _| core.add_track(media))
+    }
+
+    pub(crate) fn send_media(&self, track: &Arc<Track>, packet: Bytes) -> Result<()> {
+        self.with_core(|core, _| core.send_media(track, &packet))
+    }
+
+    pub(crate) fn close_track(&self, track: &Track) -> bool {
+        self.with_core(|core, _| core.close_track(track))
+    }
+
     pub(crate) fn send_message(&self, channel: &DataChannel, message: Message) -> Result<()> {
         let (result, urgency) = self.change_core(|core, now| {
             let result = core.send_message(now, channel, message);
@@ -364,11 +402,17 @@ impl Peer {
     /// Closes the connection, waits for callbacks that run on other threads, and lets none of the
     /// connection's own begin afterwards. What is queued still goes out in the background.
     pub fn delete(&self) {
-        let channels = self.core.lock().channels();
+        let (channels, tracks) = {
+            let core = self.core.lock();
+            (core.channels(), core.tracks())
+        };
         self.close();
         self.gate.close();
         for channel in channels {
             channel.port.wait_idle();
+        }
+        for track in tracks {
+            track.port.wait_idle();
         }
         self.clear_handlers();
     }

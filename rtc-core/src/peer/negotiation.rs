@@ -30,7 +30,9 @@ impl PeerCore {
 
     pub(crate) fn is_negotiation_needed(&self) -> bool {
         let described = self.local.as_ref().and_then(|local| local.application());
-        self.has_channels() && described.is_none_or(|application| application.common.removed)
+        let channels =
+            self.has_channels() && described.is_none_or(|application| application.common.removed);
+        channels || self.has_track_news()
     }
 
     pub(crate) fn is_stable(&self) -> bool {
@@ -70,6 +72,7 @@ impl PeerCore {
         };
         let previous = self.local.as_ref();
         let sctp_init = self.signaled_init();
+        let tracks = self.track_sections();
         Ok(compose(&Ingredients {
             kind,
             setup,
@@ -77,7 +80,7 @@ impl PeerCore {
             fingerprint: &sha256_fingerprint(certificate.der()),
             has_data_channel: self.has_channels() || self.has_application(),
             max_message_size: self.config.max_message_size as u64,
-            tracks: &[],
+            tracks: &tracks.iter().collect::<Vec<_>>(),
             previous,
             remote: self.remote.as_ref(),
             sctp_init: Some(&sctp_init),
@@ -107,6 +110,7 @@ impl PeerCore {
         }
         self.emit(PeerEvent::LocalDescription(description.to_sdp(), kind));
         self.local = Some(description);
+        self.mark_tracks_described();
         self.set_signaling(next);
         self.apply_descriptions(now);
         Ok(())
@@ -188,6 +192,9 @@ impl PeerCore {
         if ended {
             self.command(IceCommand::EndOfCandidates);
         }
+        if kind == DescriptionKind::Offer {
+            self.add_offered_tracks(&description);
+        }
         self.remote = Some(description);
         self.set_signaling(next);
         self.apply_descriptions(now);
@@ -242,6 +249,7 @@ impl PeerCore {
     /// Starts or stops what the descriptions in force ask for.
     fn apply_descriptions(&mut self, now: Instant) {
         self.start_dtls(now);
+        self.apply_to_tracks();
         if self.dtls_connected && self.has_application() {
             self.start_sctp(now);
         }

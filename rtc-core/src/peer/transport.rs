@@ -34,16 +34,22 @@ pub(super) const MAX_EARLY: usize = 64;
 /// How long a closing connection waits for its peer to acknowledge something.
 pub(super) const LINGER: Duration = Duration::from_secs(10);
 
+/// DSCP of data channels: assured forwarding 11 (RFC 8837 §5, as upstream marks them).
+const DSCP_DATA: u8 = 10;
+
 /// Datagrams to send, back to back, with the length of each.
 pub(crate) struct TransmitBuffer {
     bytes: Box<[u8]>,
     end: usize,
     lengths: Vec<usize>,
+    /// How the network is asked to treat all of them (RFC 2474).
+    pub(super) dscp: u8,
 }
 
 impl Default for TransmitBuffer {
     fn default() -> Self {
-        Self { bytes: vec![0; Self::CAPACITY].into(), end: 0, lengths: Vec::new() }
+        let bytes = vec![0; Self::CAPACITY].into();
+        Self { bytes, end: 0, lengths: Vec::new(), dscp: DSCP_DATA }
     }
 }
 
@@ -56,6 +62,11 @@ impl TransmitBuffer {
     pub(super) fn clear(&mut self) {
         self.end = 0;
         self.lengths.clear();
+        self.dscp = DSCP_DATA;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
     }
 
     /// Room for one more datagram of up to `size` bytes.
@@ -203,6 +214,7 @@ impl PeerCore {
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) {
         match datagram.first() {
             Some(20..=63) if !self.is_closed() => self.handle_dtls(now, datagram),
+            Some(128..=191) if !self.is_closed() => self.handle_media(now, datagram),
             _ => self.dropped_datagrams += 1,
         }
     }
@@ -248,6 +260,7 @@ impl PeerCore {
                     note(Level::Info, || {
                         format!("{} connected, {}", connected.version, connected.cipher_suite)
                     });
+                    self.start_media(connected.srtp_profile);
                     self.handle_dtls_connected(now);
                 }
                 DtlsEvent::CloseNotify => self.disconnect(now),
@@ -274,6 +287,7 @@ impl PeerCore {
         } else {
             self.set_connection(ConnectionState::Connected);
         }
+        self.apply_to_tracks();
     }
 
     /// True when both descriptions have an application section in use.
@@ -442,9 +456,13 @@ impl PeerCore {
         if !self.ice_connected {
             return false;
         }
+        self.media.transmit(buffer);
+        if !buffer.is_empty() {
+            return true;
+        }
         if self.goodbye {
             self.transmit_packets(now, buffer);
-            if buffer.lengths.is_empty()
+            if buffer.is_empty()
                 && let Some(dtls) = &mut self.dtls
             {
                 dtls.close(now);
@@ -456,7 +474,7 @@ impl PeerCore {
         if !self.is_closed() {
             self.transmit_packets(now, buffer);
         }
-        !buffer.lengths.is_empty()
+        !buffer.is_empty()
     }
 
     fn transmit_handshake(&mut self, buffer: &mut TransmitBuffer) {

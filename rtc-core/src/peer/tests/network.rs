@@ -14,7 +14,6 @@ use crate::error::Result;
 use crate::peer::core::PeerCore;
 use crate::peer::events::{IceCommand, Output, PeerEvent};
 use crate::peer::transport::TransmitBuffer;
-use crate::runtime::lane::Bell;
 use crate::sdp::{Description, DescriptionKind};
 use crate::state::{ConnectionState, IceState};
 
@@ -110,11 +109,13 @@ impl End {
         let mut output = Output::default();
         self.core.take_news(&mut output);
         self.events.extend(output.events);
-        for bell in output.bells {
+        for channel in self.core.channels() {
             let mut known = self.own.iter().chain(&self.incoming);
-            if !known.any(|channel| Arc::ptr_eq(channel, &bell)) {
-                self.incoming.push(Arc::clone(&bell));
+            if !known.any(|other| Arc::ptr_eq(other, &channel)) {
+                self.incoming.push(channel);
             }
+        }
+        for bell in output.bells {
             bell.run();
         }
     }

@@ -1,0 +1,222 @@
+//! SRTP over the keys that DTLS agreed on (RFC 5764), and which track a packet belongs to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rtc_srtp_engine::{EXPORTER_LABEL, Profile, Role, Session};
+
+use super::transport::TransmitBuffer;
+use crate::backend::dtls::{DtlsRole, DtlsSession, SrtpProfile};
+use crate::channel::Track;
+use crate::error::{Error, Result};
+
+/// DSCP of audio: expedited forwarding (RFC 8837 §5).
+const DSCP_AUDIO: u8 = 46;
+/// DSCP of other media: assured forwarding 42 (RFC 8837 §5).
+const DSCP_VIDEO: u8 = 36;
+
+/// Bytes of protected packets that wait while the socket is full; further ones are lost.
+const MAX_WAITING: usize = 4 * 1024 * 1024;
+
+/// Largest packet that a datagram has room for with what protects it.
+pub(super) const MAX_PACKET: usize = 65_000;
+
+/// SSRCs that are remembered although no description names them.
+const MAX_LEARNED: usize = 1024;
+
+/// True for RTCP where it shares a port with RTP (RFC 5761 §4).
+pub(super) fn is_rtcp(packet: &[u8]) -> bool {
+    packet.get(1).is_some_and(|byte| (192..=223).contains(byte))
+}
+
+/// The SSRC of an RTP packet.
+pub(super) fn rtp_ssrc(packet: &[u8]) -> Option<u32> {
+    packet.get(8..12)?.try_into().map(u32::from_be_bytes).ok()
+}
+
+/// Protects and opens the packets of all tracks.
+#[derive(Default)]
+pub(super) struct MediaTransport {
+    session: Option<Session>,
+    audio: Waiting,
+    video: Waiting,
+    pub(super) routes: Routes,
+    /// Packets that were neither delivered nor sent.
+    pub(super) dropped: u64,
+}
+
+impl MediaTransport {
+    pub(super) fn is_ready(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Begins with the keys of a handshake that settled `profile`.
+    pub(super) fn start(
+        &mut self,
+        dtls: &dyn DtlsSession,
+        role: DtlsRole,
+        profile: SrtpProfile,
+    ) -> Result<()> {
+        let profile = match profile {
+            SrtpProfile::Aes128CmSha1_80 => Profile::Aes128CmSha1_80,
+            SrtpProfile::AeadAes128Gcm => Profile::AeadAes128Gcm,
+            SrtpProfile::AeadAes256Gcm => Profile::AeadAes256Gcm,
+        };
+        let role = match role {
+            DtlsRole::Client => Role::Client,
+            DtlsRole::Server => Role::Server,
+        };
+        let keys = dtls.export_keying_material(EXPORTER_LABEL, profile.exported_length())?;
+        let session = Session::new(profile, role, &keys)
+            .map_err(|error| Error::failure("SRTP could not start").caused_by(error))?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Protects a packet and leaves it for [`Self::transmit`]; what finds no room is lost.
+    pub(super) fn send(&mut self, packet: &[u8], is_audio: bool) -> Result<()> {
+        let Some(session) = &mut self.session else {
+            return Err(Error::failure("cannot send: there is no media transport"));
+        };
+        let waiting = if is_audio { &mut self.audio } else { &mut self.video };
+        if waiting.bytes.len() > MAX_WAITING {
+            self.dropped += 1;
+            return Ok(());
+        }
+        let profile = session.profile();
+        let start = waiting.bytes.len();
+        let overhead = profile.rtp_overhead().max(profile.rtcp_overhead());
+        waiting.bytes.extend_from_slice(packet);
+        waiting.bytes.resize(start + packet.len() + overhead, 0);
+        let buffer = &mut waiting.bytes[start..];
+        let protected = match is_rtcp(packet) {
+            true => session.outbound.protect_rtcp(buffer, packet.len()),
+            false => session.outbound.protect_rtp(buffer, packet.len()),
+        };
+        waiting.bytes.truncate(start + protected.as_ref().map_or(0, |length| *length));
+        let length = protected.map_err(|error| {
+            Error::failure("the packet could not be protected").caused_by(error)
+        })?;
+        waiting.lengths.push(length);
+        Ok(())
+    }
+
+    /// Opens a datagram in place; the length of the packet in it, or `None` when it is dropped.
+    pub(super) fn open(&mut self, datagram: &mut [u8]) -> Option<usize> {
+        let session = self.session.as_mut();
+        let opened = session.map(|session| match is_rtcp(datagram) {
+            true => session.inbound.open_rtcp(datagram),
+            false => session.inbound.open_rtp(datagram),
+        });
+        let length = opened.and_then(std::result::Result::ok);
+        if length.is_none() {
+            self.dropped += 1;
+        }
+        length
+    }
+
+    /// Fills the empty `buffer` with packets of one class.
+    pub(super) fn transmit(&mut self, buffer: &mut TransmitBuffer) {
+        for (waiting, dscp) in [(&mut self.audio, DSCP_AUDIO), (&mut self.video, DSCP_VIDEO)] {
+            if waiting.move_to(buffer) {
+                buffer.dscp = dscp;
+                return;
+            }
+        }
+    }
+}
+
+/// Protected packets, back to back.
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+    /// Packets and bytes of them that have gone.
+    sent: (usize, usize),
+}
+
+impl Waiting {
+    /// Moves packets while there is room; false when there are none.
+    fn move_to(&mut self, buffer: &mut TransmitBuffer) -> bool {
+        let (first, mut start) = self.sent;
+        let mut count = first;
+        while let Some(&length) = self.lengths.get(count)
+            && let Some(packet) = self.bytes.get(start..start + length)
+            && let Some(room) = buffer.room(length)
+        {
+            room.copy_from_slice(packet);
+            buffer.push(length);
+            start += length;
+            count += 1;
+        }
+        self.sent = (count, start);
+        if count == self.lengths.len() {
+            self.bytes.clear();
+            self.lengths.clear();
+            self.sent = (0, 0);
+        }
+        count > first
+    }
+}
+
+/// Which track a packet belongs to.
+#[derive(Default)]
+pub(super) struct Routes {
+    /// Streams that descriptions announce.
+    announced: HashMap<u32, Arc<Track>>,
+    /// Streams that packets told of.
+    learned: HashMap<u32, Arc<Track>>,
+    /// The only track there is.
+    only: Option<Arc<Track>>,
+}
+
+impl Routes {
+    /// Forgets what descriptions said, and what was learned of tracks that are gone.
+    pub(super) fn reset(&mut self, tracks: &[Arc<Track>]) {
+        self.announced.clear();
+        self.learned.retain(|_, track| tracks.iter().any(|other| Arc::ptr_eq(other, track)));
+        self.only = match tracks {
+            [only] => Some(only.clone()),
+            _ => None,
+        };
+    }
+
+    /// Notes a stream that a description announces.
+    pub(super) fn announce(&mut self, ssrc: u32, track: &Arc<Track>) {
+        self.announced.insert(ssrc, track.clone());
+    }
+
+    /// Notes a stream that a packet told of.
+    pub(super) fn learn(&mut self, ssrc: u32, track: &Arc<Track>) {
+        let known = self.of_ssrc(ssrc).is_some_and(|known| Arc::ptr_eq(known, track));
+        if !known && self.learned.len() < MAX_LEARNED {
+            self.learned.insert(ssrc, track.clone());
+        }
+    }
+
+    fn of_ssrc(&self, ssrc: u32) -> Option<&Arc<Track>> {
+        self.learned.get(&ssrc).or_else(|| self.announced.get(&ssrc))
+    }
+
+    /// The track of an RTP packet.
+    pub(super) fn of_rtp(&self, packet: &[u8]) -> Option<Arc<Track>> {
+        self.only.as_ref().or_else(|| self.of_ssrc(rtp_ssrc(packet)?)).cloned()
+    }
+
+    /// The tracks that an RTCP packet is about.
+    pub(super) fn of_rtcp(&self, packet: &[u8]) -> Vec<Arc<Track>> {
+        if let Some(only) = &self.only {
+            return vec![only.clone()];
+        }
+        let mut tracks: Vec<Arc<Track>> = Vec::new();
+        for word in packet.chunks_exact(4).skip(1) {
+            let Ok(word) = word.try_into() else { continue };
+            if let Some(track) = self.of_ssrc(u32::from_be_bytes(word))
+                && !tracks.iter().any(|known| Arc::ptr_eq(known, track))
+            {
+                tracks.push(track.clone());
+            }
+        }
+        tracks
+    }
+}

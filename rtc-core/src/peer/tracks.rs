@@ -1,0 +1,266 @@
+//! The peer core's tracks: negotiation, opening and closing, packets in and out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use log::Level;
+
+use super::core::PeerCore;
+use super::media::{MAX_PACKET, is_rtcp, rtp_ssrc};
+use super::notes::note;
+use crate::backend::dtls::SrtpProfile;
+use crate::channel::{Channel as _, Track, news};
+use crate::error::{Error, Result};
+use crate::sdp::{Description, Media, Section};
+use crate::state::SignalingState;
+
+/// The shortest RTP packet is a header, the shortest RTCP packet a receiver report without blocks.
+const MIN_RTP: usize = 12;
+const MIN_RTCP: usize = 8;
+
+impl PeerCore {
+    // Queries.
+
+    pub(crate) fn tracks(&self) -> Vec<Arc<Track>> {
+        self.tracks.clone()
+    }
+
+    /// The sections of our tracks for a description.
+    pub(super) fn track_sections(&self) -> Vec<Media> {
+        self.tracks.iter().map(|track| track.section()).collect()
+    }
+
+    /// True when a local description would say something else of our tracks than the last one.
+    pub(super) fn has_track_news(&self) -> bool {
+        self.tracks.iter().any(|track| {
+            let section = self.local.as_ref().and_then(|local| local.section(track.mid()));
+            let described = section.is_some_and(|section| !section.is_removed());
+            match track.is_closed() {
+                true => described,
+                false => !described || track.is_changed(),
+            }
+        })
+    }
+
+    // Commands.
+
+    /// Adds a track, or describes the one of that mid anew.
+    pub(crate) fn add_track(&mut self, media: Media) -> Result<Arc<Track>> {
+        self.require_alive("add a track")?;
+        let mid = media.common.mid.as_str();
+        if mid.is_empty() {
+            return Err(Error::invalid("a track must have a mid"));
+        }
+        let known = self.tracks.iter().position(|track| track.mid() == mid);
+        if let Some(track) = known.and_then(|at| self.tracks.get(at))
+            && !track.is_closed()
+        {
+            let track = track.clone();
+            track.describe(media);
+            self.route_tracks();
+            return Ok(track);
+        }
+        if let Some(at) = known {
+            self.tracks.remove(at);
+        }
+        let track = Track::new(self.peer.clone(), media, self.config.mtu);
+        self.tracks.push(track.clone());
+        self.route_tracks();
+        Ok(track)
+    }
+
+    /// Closes a track; false when it was closed already.
+    pub(crate) fn close_track(&mut self, track: &Track) -> bool {
+        let closed_now = track.mark_closed();
+        if closed_now {
+            self.route_tracks();
+        }
+        closed_now
+    }
+
+    /// Sends one RTP or RTCP packet.
+    pub(crate) fn send_media(&mut self, track: &Arc<Track>, packet: &[u8]) -> Result<()> {
+        if track.is_closed() {
+            return Err(Error::failure("cannot send: the track is closed"));
+        }
+        let is_rtcp = is_rtcp(packet);
+        if !is_rtcp && !track.may_send() {
+            self.media.dropped += 1;
+            return Ok(());
+        }
+        if !track.is_open() {
+            return Err(Error::failure("cannot send: the track is not open"));
+        }
+        let least = if is_rtcp { MIN_RTCP } else { MIN_RTP };
+        if packet.len() < least || packet.len() > MAX_PACKET {
+            let size = packet.len();
+            return Err(Error::failure(format!("{size} bytes are no RTP or RTCP packet")));
+        }
+        if let Some(ssrc) = rtp_ssrc(packet)
+            && !is_rtcp
+        {
+            self.media.routes.learn(ssrc, track);
+        }
+        self.media.send(packet, track.is_audio())
+    }
+
+    /// Tracks that the peer added since this was last asked.
+    pub(crate) fn take_incoming_tracks(&mut self) -> Vec<Arc<Track>> {
+        std::mem::take(&mut self.incoming_tracks)
+    }
+
+    // Negotiation.
+
+    /// Makes tracks for the sections of an offer that are not ours.
+    pub(super) fn add_offered_tracks(&mut self, offer: &Description) {
+        for media in offer.media().filter(|media| !media.common.removed) {
+            let mid = media.common.mid.as_str();
+            if self.tracks.iter().any(|track| track.mid() == mid) {
+                continue;
+            }
+            let track = Track::new(self.peer.clone(), media.reciprocate(), self.config.mtu);
+            self.tracks.push(track.clone());
+            self.incoming_tracks.push(track);
+        }
+    }
+
+    /// Notes that our tracks are in the local description.
+    pub(super) fn mark_tracks_described(&self) {
+        let Some(local) = &self.local else { return };
+        for track in &self.tracks {
+            if local.section(track.mid()).is_some() {
+                track.mark_described();
+            }
+        }
+    }
+
+    /// Opens, closes and limits tracks as the descriptions say.
+    pub(super) fn apply_to_tracks(&mut self) {
+        let (Some(local), Some(remote)) = (&self.local, &self.remote) else { return };
+        let stable = self.signaling == SignalingState::Stable;
+        let mut removed = Vec::new();
+        for track in &self.tracks {
+            let theirs = remote.section(track.mid());
+            if theirs.is_some_and(Section::is_removed) {
+                removed.push(track.clone());
+            } else if let Some(theirs) = theirs.filter(|_| stable) {
+                track.limit_to(theirs.common().direction.reversed());
+            }
+        }
+        if stable {
+            let gone = |description: &Description, mid: &str| {
+                description.section(mid).is_none_or(Section::is_removed)
+            };
+            self.tracks.retain(|track| {
+                !(track.is_closed() && gone(local, track.mid()) && gone(remote, track.mid()))
+            });
+        }
+        for track in removed {
+            if track.mark_closed() {
+                track.port.add_news(news::CLOSED);
+                self.ring(&track);
+            }
+        }
+        self.route_tracks();
+        self.open_tracks();
+    }
+
+    /// Opens the tracks that both sides have, once there is a media transport.
+    fn open_tracks(&mut self) {
+        let (Some(local), Some(remote)) = (&self.local, &self.remote) else { return };
+        if !self.dtls_connected || self.signaling != SignalingState::Stable {
+            return;
+        }
+        let is_used = |description: &Description, track: &Track| {
+            description.section(track.mid()).is_some_and(|section| !section.is_removed())
+        };
+        let tracks: Vec<_> = self
+            .tracks
+            .iter()
+            .filter(|track| is_used(local, track) && is_used(remote, track))
+            .cloned()
+            .collect();
+        for track in tracks {
+            if self.media.is_ready() {
+                if track.mark_open() {
+                    self.ring(&track);
+                }
+            } else if !track.is_closed() && track.mark_stranded() {
+                track.port.add_error("The connection has no media transport".to_owned());
+                self.ring(&track);
+            }
+        }
+    }
+
+    /// Learns anew which packets belong to which track.
+    fn route_tracks(&mut self) {
+        let open: Vec<_> = self.tracks.iter().filter(|track| !track.is_closed()).cloned().collect();
+        let routes = &mut self.media.routes;
+        routes.reset(&open);
+        for track in &open {
+            for ssrc in track.ssrcs() {
+                routes.announce(ssrc, track);
+            }
+            let remote = self.remote.as_ref().and_then(|remote| remote.section(track.mid()));
+            if let Some(Section::Media(media)) = remote {
+                for ssrc in media.ssrcs() {
+                    routes.announce(ssrc, track);
+                }
+            }
+        }
+    }
+
+    /// Closes all tracks, because the connection ends.
+    pub(super) fn close_tracks(&mut self) {
+        for track in std::mem::take(&mut self.tracks) {
+            if track.mark_closed() {
+                track.port.add_news(news::CLOSED);
+                self.ring(&track);
+            }
+        }
+        self.media.routes.reset(&[]);
+    }
+
+    // Transport.
+
+    /// Takes the keys of a handshake into use.
+    pub(super) fn start_media(&mut self, profile: Option<SrtpProfile>) {
+        let (Some(dtls), Some(role), Some(profile)) = (&self.dtls, self.dtls_role, profile) else {
+            return;
+        };
+        match self.media.start(&**dtls, role, profile) {
+            Ok(()) => note(Level::Info, || format!("media transport: {profile:?}")),
+            Err(error) => note(Level::Error, || format!("no media transport: {error}")),
+        }
+    }
+
+    /// Takes an SRTP or SRTCP datagram.
+    pub(super) fn handle_media(&mut self, _now: Instant, datagram: &mut [u8]) {
+        let Some(length) = self.media.open(datagram) else { return };
+        let Some(packet) = datagram.get(..length) else { return };
+        self.deliver_media(packet);
+    }
+
+    /// Gives a packet to the tracks it belongs to.
+    fn deliver_media(&mut self, packet: &[u8]) {
+        let tracks = match is_rtcp(packet) {
+            true => self.media.routes.of_rtcp(packet),
+            false => {
+                let track = self.media.routes.of_rtp(packet);
+                track.filter(|track| track.may_receive()).into_iter().collect()
+            }
+        };
+        if tracks.is_empty() {
+            self.media.dropped += 1;
+            return;
+        }
+        let data = Bytes::copy_from_slice(packet);
+        for track in tracks {
+            match track.push_received(data.clone()) {
+                true => self.ring(&track),
+                false => self.media.dropped += 1,
+            }
+        }
+    }
+}
