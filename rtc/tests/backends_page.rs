@@ -1,5 +1,5 @@
 //! `docs/backends.md` says what the backends declare. Run with all of them:
-//! `cargo test -p librtc --all-features --test backends_page`; with `UPDATE_PAGES=1` set, the tables
+//! `cargo test -p librtc --features all-backends --test backends_page`; with `UPDATE_PAGES=1` set, the tables
 //! of the page are written anew.
 
 use std::path::PathBuf;
