@@ -10,25 +10,36 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::args::Args;
 use crate::process::{self, Need, progress};
-use crate::{packages, project};
+use crate::{empty_rpm_root, packages, project};
 
 /// What users of the development package have installed anyway.
 const TOOLS: &str = "gcc,libc6-dev,cmake,make,pkg-config";
 
 /// `cargo xtask clean-root`.
 pub(crate) fn run(args: Args) -> Result<()> {
+    // Both kinds of packages from where they are put, unless one is named.
+    let (deb, rpm) = (args.optional_folder("--deb")?, args.optional_folder("--rpm")?);
+    let is_named = deb.is_some() || rpm.is_some();
+    if deb.is_some() || !is_named {
+        check_deb(&deb.unwrap_or_else(|| packages::default_out("deb")))?;
+    }
+    if rpm.is_some() || !is_named {
+        empty_rpm_root::check(&rpm.unwrap_or_else(|| packages::default_out("rpm")))?;
+    }
+    Ok(())
+}
+
+fn check_deb(folder: &Path) -> Result<()> {
     process::require(&[
         (Need::Program("mmdebstrap"), "mmdebstrap"),
         (Need::Program("lintian"), "lintian"),
     ])?;
-    let folder = args.optional_folder("--deb")?.unwrap_or_else(|| packages::default_out("deb"));
-    lint(&folder)?;
     let root = Root::unpack()?;
-    let outcome = try_in(&root, &folder);
+    let outcome = try_in(&root, folder);
     root.remove()?;
     outcome?;
     println!("clean-root: installed, used and removed without a trace");
-    Ok(())
+    lint(folder)
 }
 
 /// Every complaint must be an override's, which explains itself.
@@ -40,6 +51,7 @@ fn lint(folder: &Path) -> Result<()> {
     for line in said.lines() {
         progress(format_args!("lintian: {line}"));
     }
+    println!("clean-root: lintian has nothing to say that is not explained");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -18,39 +18,23 @@ const PROGRAMS: [&str; 2] = ["packaging/consumer/consumer.c", "examples/c/offer_
 pub(crate) fn run(args: Args) -> Result<()> {
     let prefix = args.folder("--prefix")?;
     let libdir = args.text("--libdir").unwrap_or("lib");
-    process::require(&[
-        (Need::Program("cc"), "gcc"),
-        (Need::Program("c++"), "g++"),
-        (Need::Program("make"), "make"),
-        (Need::Program("cmake"), "cmake"),
-        (Need::Program("pkg-config"), "pkg-config"),
-    ])?;
-    let work = project::target().join("consumers");
-    if work.exists() {
-        fs::remove_dir_all(&work).with_context(|| format!("cannot empty {work:?}"))?;
-    }
-    fs::create_dir_all(&work).with_context(|| format!("cannot create {work:?}"))?;
-    let mut passed = 0;
-    let mut check = |what: &str, outcome: Result<()>| {
-        outcome.with_context(|| format!("consumer by {what}"))?;
-        progress(format_args!("consumer by {what}: ok"));
+    let mut passed = check(&prefix, libdir)?;
+    let work = work();
+    let mut swap = |what: String, outcome: Result<()>| {
+        outcome.with_context(|| what.clone())?;
+        progress(format_args!("{what}: ok"));
         passed += 1;
         Result::<()>::Ok(())
     };
-    check("pkg-config, C", by_pkg_config(&prefix, libdir, &work, "cc", false))?;
-    check("pkg-config, C++", by_pkg_config(&prefix, libdir, &work, "c++", false))?;
-    check("pkg-config, C, static", by_pkg_config(&prefix, libdir, &work, "cc", true))?;
-    check("extensions", extensions(&prefix, libdir, &work))?;
-    check("CMake, shared and static", by_cmake(&prefix, libdir, &work))?;
     if let Some(real) = args.optional_folder("--real")? {
         let (ours, real) = ((prefix.as_path(), libdir), (real.as_path(), "lib"));
         for program in PROGRAMS {
-            check(
-                &format!("swap: {program} built on ours, run on the real one"),
+            swap(
+                format!("{program} built on ours, run on the real one"),
                 swapped(program, ours, real, &work),
             )?;
-            check(
-                &format!("swap: {program} built on the real one, run on ours"),
+            swap(
+                format!("{program} built on the real one, run on ours"),
                 swapped(program, real, ours, &work),
             )?;
         }
@@ -61,8 +45,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
         let target = prefix.join(libdir).join("libdatachannel.so");
         symlink(&target, &link).with_context(|| format!("cannot link {link:?}"))?;
         for program in PROGRAMS {
-            check(
-                &format!("{program} built on 0.23, run on ours by a link"),
+            swap(
+                format!("{program} built on 0.23, run on ours by a link"),
                 swapped(program, (&older, "lib"), (&work, ""), &work),
             )?;
         }
@@ -71,7 +55,41 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn source() -> std::path::PathBuf {
+/// Builds programs on what is installed under a prefix; returns in how many ways.
+pub(crate) fn check(prefix: &Path, libdir: &str) -> Result<usize> {
+    process::require(&[
+        (Need::Program("cc"), "gcc"),
+        (Need::Program("c++"), "g++"),
+        (Need::Program("make"), "make"),
+        (Need::Program("cmake"), "cmake"),
+        (Need::Program("pkg-config"), "pkg-config"),
+    ])?;
+    let work = work();
+    if work.exists() {
+        fs::remove_dir_all(&work).with_context(|| format!("cannot empty {work:?}"))?;
+    }
+    fs::create_dir_all(&work).with_context(|| format!("cannot create {work:?}"))?;
+    let outcomes = [
+        ("pkg-config, C", by_pkg_config(prefix, libdir, &work, "cc", false)),
+        ("pkg-config, C++", by_pkg_config(prefix, libdir, &work, "c++", false)),
+        ("pkg-config, C, static", by_pkg_config(prefix, libdir, &work, "cc", true)),
+        ("extensions", extensions(prefix, libdir, &work)),
+        ("CMake, shared and static", by_cmake(prefix, libdir, &work)),
+    ];
+    let count = outcomes.len();
+    for (what, outcome) in outcomes {
+        outcome.with_context(|| format!("consumer by {what}"))?;
+        progress(format_args!("consumer by {what}: ok"));
+    }
+    Ok(count)
+}
+
+/// Where programs are built.
+fn work() -> PathBuf {
+    project::target().join("consumers")
+}
+
+fn source() -> PathBuf {
     project::root().join("packaging/consumer")
 }
 

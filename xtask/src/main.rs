@@ -11,6 +11,7 @@ mod consumers;
 mod datachannel;
 mod dependencies;
 mod dist;
+mod empty_rpm_root;
 mod features;
 mod fuzz;
 mod header;
@@ -83,8 +84,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "clean-root",
-        options: "[--deb DIR]",
-        help: "install, use and remove Debian packages in a fresh Debian; lintian",
+        options: "[--deb DIR] [--rpm DIR]",
+        help: "install, use and remove packages where nothing else is; lintian and rpmlint",
         run: clean_root::run,
     },
     Task {

@@ -30,8 +30,9 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = capture(command)?;
     if !output.status.success() {
         bail!(
-            "{command:?} failed ({})\n{}",
+            "{command:?} failed ({})\n{}{}",
             output.status,
+            String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
     }
