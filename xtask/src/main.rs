@@ -72,13 +72,13 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "deb",
-        options: "[--features LIST] [--out DIR] [--twice] [--in-place]",
+        options: "[--backends LIST] [--out DIR] [--twice] [--in-place]",
         help: "build Debian packages; twice to see that it gives the same bytes again",
         run: packages::deb,
     },
     Task {
         name: "rpm",
-        options: "[--features LIST] [--out DIR] [--twice] [--in-place]",
+        options: "[--backends LIST] [--out DIR] [--twice] [--in-place]",
         help: "build RPM packages; twice to see that it gives the same bytes again",
         run: packages::rpm,
     },

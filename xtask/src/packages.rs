@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::args::Args;
 use crate::process::{self, Need, progress};
-use crate::project;
+use crate::{project, reference};
 
 /// A kind of package.
 struct Format {
@@ -43,8 +43,11 @@ const RPM: Format = Format {
     results: &["rpm"],
 };
 
-/// What a distribution's package has compiled in unless told otherwise.
-const DEFAULT_FEATURES: &str = "ice-agent,tls-openssl";
+/// The backends that a distribution's package has unless told otherwise.
+const DEFAULT_BACKENDS: &str = "ice-agent,tls-openssl";
+
+/// Where libjuice's source is in a tree.
+const JUICE: &str = "libjuice-source";
 
 /// `cargo xtask deb`.
 pub(crate) fn deb(args: Args) -> Result<()> {
@@ -74,11 +77,11 @@ pub(crate) fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
 
 fn run(format: &Format, args: &Args) -> Result<()> {
     let out = args.optional_folder("--out")?.unwrap_or_else(|| default_out(format.name));
-    let features = args.text("--features").unwrap_or(DEFAULT_FEATURES);
-    let features: Vec<&str> = features.split(',').filter(|name| !name.is_empty()).collect();
+    let backends = args.text("--backends").unwrap_or(DEFAULT_BACKENDS);
+    let backends: Vec<&str> = backends.split(',').filter(|name| !name.is_empty()).collect();
     process::require(format.needs)?;
-    for feature in &features {
-        match *feature {
+    for backend in &backends {
+        match *backend {
             "tls-openssl" => process::require(&[(Need::Header("openssl/ssl.h"), "libssl-dev")])?,
             "ice-nice" => process::require(&[(Need::Package("nice"), "libnice-dev")])?,
             _ => {}
@@ -96,9 +99,9 @@ fn run(format: &Format, args: &Args) -> Result<()> {
         true => Some(Tree::lay(&work.join("two/elsewhere"), false)?),
         false => None,
     };
-    let first = make(format, &tree, &features)?;
+    let first = make(format, &tree, &backends)?;
     if let Some(other) = other {
-        compare(&first, &make(format, &other, &features)?)?;
+        compare(&first, &make(format, &other, &backends)?)?;
         println!("{}: both builds gave the same {} packages", format.name, first.len());
     }
     empty(&out)?;
@@ -111,9 +114,9 @@ fn run(format: &Format, args: &Args) -> Result<()> {
 }
 
 /// Builds packages of a tree; returns them by name.
-fn make(format: &Format, tree: &Tree, features: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
-    progress(format_args!("{}: packing {}", format.name, features.join(", ")));
-    let folder = (format.build)(tree, features)?;
+fn make(format: &Format, tree: &Tree, backends: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+    progress(format_args!("{}: packing {}", format.name, backends.join(", ")));
+    let folder = (format.build)(tree, backends)?;
     if !tree.in_place {
         // Gigabytes that nobody needs any more.
         remove(&tree.root)?;
@@ -165,7 +168,10 @@ impl Tree {
         let mut text =
             fs::read_to_string(&config).with_context(|| format!("cannot read {config:?}"))?;
         text += &redirection;
-        fs::write(&config, text).with_context(|| format!("cannot write {config:?}"))
+        fs::write(&config, text).with_context(|| format!("cannot write {config:?}"))?;
+        // Its build script would ask cargo for it, which is offline.
+        let juice = reference::unpacked("datachannel-sys")?.join("libdatachannel/deps/libjuice");
+        process::copy_tree(&juice, &self.root.join(JUICE))
     }
 
     /// A command that runs in the tree with the environment of a package build.
@@ -197,6 +203,7 @@ impl Tree {
             false => command
                 .env("CARGO_HOME", self.root.join("target/cargo-home"))
                 .env("CARGO_NET_OFFLINE", "true")
+                .env("JUICE_DIR", self.root.join(JUICE))
                 .env_remove("CARGO_TARGET_DIR")
                 .env_remove("RUSTC_WRAPPER")
                 .env_remove("RUSTFLAGS"),
@@ -205,10 +212,10 @@ impl Tree {
     }
 }
 
-fn build_deb(tree: &Tree, features: &[&str]) -> Result<PathBuf> {
+fn build_deb(tree: &Tree, backends: &[&str]) -> Result<PathBuf> {
     process::copy_tree(&tree.root.join("packaging/debian"), &tree.root.join("debian"))?;
     let profiles: Vec<String> =
-        features.iter().map(|feature| format!("pkg.librtc.{feature}")).collect();
+        backends.iter().map(|backend| format!("pkg.librtc.{backend}")).collect();
     let mut command = tree.command("dpkg-buildpackage")?;
     // Without a check of what the build needs: Rust mostly comes from rustup.
     command.args(["--build=binary", "--no-sign", "--no-check-builddeps"]);
@@ -219,13 +226,13 @@ fn build_deb(tree: &Tree, features: &[&str]) -> Result<PathBuf> {
     Ok(tree.root.parent().unwrap_or(&tree.root).to_owned())
 }
 
-fn build_rpm(tree: &Tree, features: &[&str]) -> Result<PathBuf> {
+fn build_rpm(tree: &Tree, backends: &[&str]) -> Result<PathBuf> {
     let top = tree.root.with_file_name("rpmbuild");
     let mut command = tree.command("rpmbuild")?;
     // Without a check of what the build needs: on Debian nothing comes from rpm packages.
     command.args(["-bb", "--build-in-place", "--nodeps"]);
-    for feature in features {
-        command.arg("--with").arg(feature.replace('-', "_"));
+    for backend in backends {
+        command.arg("--with").arg(backend.replace('-', "_"));
     }
     let mut define = |name: &str, value: &str| {
         command.arg("--define").arg(format!("{name} {value}"));
