@@ -252,11 +252,15 @@ impl Session {
     }
 
     fn queue_alert(&mut self, alert: Alert) {
-        let mut datagram = Vec::new();
-        let content = alert.encode();
         // During the handshake it is unknown whether the peer has the keys already, and whether
         // it still believes what is unprotected: it gets both.
-        if matches!(self.phase, Phase::Handshaking(_)) {
+        self.queue_alert_as(alert, matches!(self.phase, Phase::Handshaking(_)));
+    }
+
+    fn queue_alert_as(&mut self, alert: Alert, unprotected_too: bool) {
+        let mut datagram = Vec::new();
+        let content = alert.encode();
+        if unprotected_too {
             self.outbound.push(&mut datagram, record::ALERT, 0, [&content, &[]]);
         }
         if self.outbound.sealer.is_some() {
@@ -460,8 +464,10 @@ impl DtlsSession for Session {
 
     fn reject(&mut self, _now: Instant) {
         if !matches!(self.phase, Phase::Ended) {
+            // With our last flight goes the ChangeCipherSpec after which the peer would believe
+            // what is protected.
             self.datagrams.clear();
-            self.queue_alert(Alert::BadCertificate);
+            self.queue_alert_as(Alert::BadCertificate, true);
             self.phase = Phase::Ended;
         }
     }
