@@ -1,4 +1,4 @@
-//! The `openssl` backend: DTLS and TLS streams by OpenSSL 3 (1.1.1 works as well).
+//! The `openssl` backend: DTLS and TLS streams by OpenSSL 3.
 //!
 //! # DTLS
 //!

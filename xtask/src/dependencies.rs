@@ -48,17 +48,51 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
+/// Features of `rtc-capi` that choose one TLS backend, and what no build with just that may hold.
+const KEPT_FROM_CHOICES: &[(&str, &[&str])] = &[
+    ("ice-agent,tls-rustls", &["openssl", "openssl-sys"]),
+    ("ice-agent,tls-openssl", &["rustls", "ring", "aws-lc-rs"]),
+];
+
 /// `cargo xtask dependencies`.
 pub(crate) fn run(_: Args) -> Result<()> {
     let graph = Graph::read()?;
     let mut problems = graph.wrong_arrows();
     problems.extend(graph.core_brings_in());
     problems.extend(graph.unfit_licences());
+    problems.extend(choices_bring_in()?);
     if !problems.is_empty() {
         bail!("dependencies:\n  {}", problems.join("\n  "));
     }
     println!("dependencies: {} packages as they should be", graph.packages.len());
     Ok(())
+}
+
+fn choices_bring_in() -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for (features, kept_out) in KEPT_FROM_CHOICES {
+        let tree = process::read(project::cargo().args([
+            "tree",
+            "--quiet",
+            "--locked",
+            "--package",
+            "rtc-capi",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--no-default-features",
+            "--features",
+            features,
+        ]))?;
+        // Each line is a name, a version, and where it comes from.
+        let packages: BTreeSet<_> =
+            tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        for package in kept_out.iter().filter(|package| packages.contains(*package)) {
+            problems.push(format!("rtc-capi with {features} brings in {package}"));
+        }
+    }
+    Ok(problems)
 }
 
 /// The packages that cargo resolved for this workspace, development dependencies left out.
