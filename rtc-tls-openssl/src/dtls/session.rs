@@ -9,9 +9,9 @@ use rtc_core::backend::dtls::{
 };
 use rtc_core::{Error, Result};
 
+use super::bio::{self, Opened, Wire};
 use super::context;
 use super::record::{self, CLOSE_NOTIFY, Fate, Record};
-use super::wire::Wire;
 use crate::{failure, ffi};
 
 /// How long a handshake may take, from the ClientHello.
@@ -109,7 +109,7 @@ impl Session {
             early: Vec::new(),
         };
         if config.role == DtlsRole::Client {
-            session.advance(now)?;
+            session.advance(now, &[])?;
         }
         Ok(session)
     }
@@ -126,8 +126,7 @@ impl Session {
             match record.fate() {
                 Fate::Forward => {
                     record.renumber(&mut handshaking.next_sequence);
-                    self.stream.get_mut().feed(record.bytes());
-                    self.advance(now)?;
+                    self.advance(now, record.bytes())?;
                 }
                 Fate::Keep => handshaking.keep(record.bytes()),
                 Fate::Doubt(alert) => handshaking.doubt(now, alert),
@@ -138,11 +137,10 @@ impl Session {
         Ok(rest)
     }
 
-    /// Lets OpenSSL do what it can with what it has.
-    fn advance(&mut self, now: Instant) -> Result<()> {
+    /// Lets OpenSSL do what it can with `record`.
+    fn advance(&mut self, now: Instant, record: &[u8]) -> Result<()> {
         let before = self.stream.ssl().state_string_long();
-        ffi::clear_errors();
-        let outcome = self.stream.do_handshake();
+        let outcome = bio::handshake(&mut self.stream, record);
         if let Phase::Handshaking(handshaking) = &mut self.phase
             && self.stream.ssl().state_string_long() != before
         {
@@ -214,12 +212,10 @@ impl Session {
         if datagram.is_empty() || matches!(self.phase, Phase::Ended) {
             return Ok(());
         }
-        // OpenSSL copies the datagram before it writes the first payload where it stood.
-        self.stream.get_mut().feed(datagram);
+        let mut opened = bio::open(&mut self.stream, datagram);
         loop {
-            ffi::clear_errors();
-            match self.stream.ssl_read(datagram) {
-                Ok(length) => {
+            match opened {
+                Opened::Data(length) => {
                     if let (Phase::Connected, Some(payload)) =
                         (&self.phase, datagram.get_mut(..length))
                     {
@@ -228,17 +224,17 @@ impl Session {
                     if !ffi::has_pending(self.stream.ssl()) {
                         return Ok(());
                     }
+                    opened = bio::open_next(&mut self.stream, datagram);
                 }
-                Err(error) if error.code() == ErrorCode::WANT_READ => return Ok(()),
-                Err(error) if error.code() == ErrorCode::ZERO_RETURN => {
+                Opened::Nothing => return Ok(()),
+                Opened::CloseNotify => {
                     self.events.push_back(DtlsEvent::CloseNotify);
                     self.say_goodbye();
                     self.phase = Phase::Ended;
                     return Ok(());
                 }
-                Err(error) => {
+                Opened::Failed(reason) => {
                     self.phase = Phase::Ended;
-                    let reason = failure::of_connection(&error);
                     return Err(Error::failure(format!("DTLS connection failed: {reason}")));
                 }
             }
@@ -336,17 +332,9 @@ impl DtlsSession for Session {
                 "cannot protect {length} bytes of data: a DTLS record has 1 to {MAX_PLAINTEXT}"
             )));
         }
-        ffi::clear_errors();
-        if let Err(error) = self.stream.ssl_write(payload) {
-            let reason = failure::of_connection(&error);
-            return Err(Error::failure(format!("cannot protect data: {reason}")));
-        }
-        let sealed = self.stream.get_ref().sealed();
-        let place = record
-            .get_mut(..sealed.len())
-            .ok_or_else(|| Error::failure("cannot protect data: the record grew too long"))?;
-        place.copy_from_slice(sealed);
-        Ok(sealed.len())
+        let length = payload.len();
+        bio::seal(&mut self.stream, record, head, length)
+            .map_err(|reason| Error::failure(format!("cannot protect data: {reason}")))
     }
 
     fn export_keying_material(&self, label: &str, length: usize) -> Result<Vec<u8>> {
