@@ -62,3 +62,29 @@ pub(crate) fn version() -> Result<Version> {
         full.rsplit_once('.').with_context(|| format!("RTC_VERSION {full:?} has no patch"))?;
     Ok(Version { full: full.into(), soname: format!("libdatachannel.so.{minor}") })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_have_the_version_of_the_library() {
+        let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+        let version = version().unwrap().full;
+        let manifest = read("Cargo.toml");
+        assert!(manifest.contains(&format!("[workspace.package]\nversion = \"{version}\"")));
+        let library = read("rtc/src/library.rs");
+        let (_, rest) = library.split_once("env!(\"CARGO_PKG_VERSION\"), \"-").unwrap();
+        let release = rest.split('"').next().unwrap();
+        for (path, text) in [
+            ("packaging/debian/changelog", format!("libdatachannel-rs ({version}+{release}-")),
+            ("packaging/rpm/libdatachannel-rs.spec", format!("%global api {version}\n")),
+            ("packaging/rpm/libdatachannel-rs.spec", format!("%{{api}}+{release}\n")),
+            ("packaging/rpm/libdatachannel-rs.spec", format!("> - {version}+{release}-")),
+            ("packaging/man/libdatachannel.3", format!("\"librtc {version}\"")),
+            ("rtc-capi/Cargo.toml", format!("version = \"{version}\"")),
+        ] {
+            assert!(read(path).contains(&text), "{path} does not say {text:?}");
+        }
+    }
+}
