@@ -150,14 +150,14 @@ fn extensions(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
 
 fn by_cmake(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
     let build = work.join("by-cmake");
-    process::run_quietly(
-        Command::new("cmake")
-            .arg("-S")
-            .arg(source())
-            .arg("-B")
-            .arg(&build)
-            .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())),
-    )?;
+    let mut cmake = Command::new("cmake");
+    cmake.arg("-S").arg(source()).arg("-B").arg(&build);
+    // Where libraries are in lib64, CMake looks there; Debian's does not.
+    let place = match libdir {
+        "lib64" => format!("LibDataChannel_DIR={}/lib64/cmake/LibDataChannel", prefix.display()),
+        _ => format!("CMAKE_PREFIX_PATH={}", prefix.display()),
+    };
+    process::run_quietly(cmake.arg(format!("-D{place}")))?;
     process::run_quietly(Command::new("cmake").arg("--build").arg(&build))?;
     start(&build.join("consumer_shared"), &prefix.join(libdir))?;
     start(&build.join("consumer_static"), work)

@@ -21,6 +21,7 @@ mod packages;
 mod paths;
 mod process;
 mod project;
+mod public_api;
 mod reference;
 mod side_by_side;
 mod signatures;
@@ -99,6 +100,12 @@ const TASKS: &[Task] = &[
         options: "[--package NAME]",
         help: "check that every backend and every other feature builds alone, and all together",
         run: features::run,
+    },
+    Task {
+        name: "public-api",
+        options: "[--store]",
+        help: "compare the Rust API with the stored one, as rustdoc shows it",
+        run: public_api::run,
     },
     Task {
         name: "reference",

@@ -240,6 +240,7 @@ fn build_rpm(tree: &Tree, backends: &[&str]) -> Result<PathBuf> {
     define("_topdir", &top.display().to_string());
     // Packages of debugging information need tools that only rpm distributions have.
     define("debug_package", "%{nil}");
+    define("librtc_debug", "%{nil}");
     // What distributions set for builds that can be repeated.
     define("_buildhost", "localhost");
     define("source_date_epoch_from_changelog", "1");
