@@ -12,6 +12,9 @@ use crate::rtp::{self, Packet, Rtx};
 
 /// Packets that are kept by default.
 pub const DEFAULT_MAX_PACKETS: usize = 512;
+/// Packets that are kept at most. Sequence numbers further apart than half their range could not be
+/// told from coming ones, neither by the peer nor by encryption.
+const MOST_PACKETS: usize = 1 << 14;
 /// Bytes that are kept at most.
 const MAX_BYTES: usize = 16 << 20;
 /// Retransmissions of one packet have at least this time between them, so that repeating a request
@@ -37,9 +40,15 @@ impl Default for NackResponder {
 }
 
 impl NackResponder {
-    /// Keeps the last `max_packets` packets, and 16 MiB of them at most.
+    /// Keeps the last `max_packets` packets, 16384 and 16 MiB of them at most.
     pub fn new(max_packets: usize) -> Self {
-        Self { max_packets, rtx: None, packets: HashMap::new(), order: VecDeque::new(), bytes: 0 }
+        Self {
+            max_packets: max_packets.min(MOST_PACKETS),
+            rtx: None,
+            packets: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+        }
     }
 
     /// Retransmits the packets of `rtx.ssrc` in a stream of their own, starting at this sequence

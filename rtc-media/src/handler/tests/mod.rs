@@ -313,6 +313,18 @@ fn what_is_kept_is_bounded_in_bytes() {
 }
 
 #[test]
+fn what_is_kept_cannot_be_mistaken_for_what_comes() {
+    let (mut chain, clock) = (sender(), Clock::new());
+    chain.push(NackResponder::new(usize::MAX));
+    for _ in 0..40_000 {
+        send(&mut chain, clock.at(0), &[1]);
+    }
+    let nack = Nack::new(1, 42, [40_000 - (1 << 14) - 1, 40_000 - (1 << 14), 39_999]);
+    let (_, output) = receive(&mut chain, clock.at(0), one(rtcp::Packet::Nack(nack)));
+    assert_eq!(output.packets.len(), 2);
+}
+
+#[test]
 fn retransmissions_may_have_a_stream_of_their_own() {
     let rtx = Rtx { ssrc: 42, payload_type: 96, rtx_ssrc: 43, rtx_payload_type: 97 };
     let (mut chain, clock) = (sender(), Clock::new());
