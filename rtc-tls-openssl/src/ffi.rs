@@ -1,8 +1,9 @@
 //! The few functions of OpenSSL that the `openssl` crate does not offer.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_int, c_uint, c_ulong};
+use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
 use std::ptr;
+use std::sync::Once;
 use std::time::Duration;
 
 use foreign_types::ForeignTypeRef;
@@ -82,6 +83,26 @@ pub(crate) fn clear_errors() {
             sys::ERR_clear_error();
         }
     }
+}
+
+/// Keeps the library that holds this code loaded until the process ends. The `openssl` crate
+/// registers functions that OpenSSL calls for every connection of the process, those of others too,
+/// and OpenSSL has no way to take them back.
+pub(crate) fn stay_loaded() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: an all-zero `Dl_info` is valid; `dladdr` fills it for an address of this library,
+        // with a name that stays valid while the library is loaded.
+        unsafe {
+            let mut found: libc::Dl_info = std::mem::zeroed();
+            let address = stay_loaded as *const c_void;
+            if libc::dladdr(address, &mut found) != 0 && !found.dli_fname.is_null() {
+                let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+                // The handle is never closed. A program is not found by its name, and stays anyway.
+                libc::dlopen(found.dli_fname, flags);
+            }
+        }
+    });
 }
 
 /// OpenSSL's description of an alert.

@@ -261,6 +261,7 @@ fn is_dns_name(name: &str) -> bool {
 }
 
 fn context_builder(method: SslMethod) -> Result<SslContextBuilder, ErrorStack> {
+    ffi::stay_loaded();
     let mut builder = SslContext::builder(method)?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     builder.set_options(

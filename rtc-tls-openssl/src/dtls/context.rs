@@ -57,6 +57,7 @@ fn context() -> Result<&'static SslContext, ErrorStack> {
     if let Some(context) = CONTEXT.get() {
         return Ok(context);
     }
+    ffi::stay_loaded();
     let mut builder = SslContext::builder(SslMethod::dtls())?;
     builder.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
     builder.set_cipher_list(CIPHERS)?;
