@@ -1,7 +1,7 @@
 //! What a test is given: the library under test and its surroundings.
 
 use crate::backends::{self, Ice};
-use crate::ffi::{Lib, Library};
+use crate::ffi::{Config, Lib, Library};
 use crate::outcome::skip;
 use std::path::PathBuf;
 
@@ -39,6 +39,9 @@ impl Lab {
                 crate::sys::add_interfaces()?;
                 has_interfaces = true;
             }
+        }
+        if other.is_some() && has_interfaces {
+            Config::leave_loopback();
         }
         Ok(Self { lib, other, ice, network, has_interfaces })
     }
