@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Builds the library with every backend and runs the matrix: `conformance matrix`.
+# With --short, only one fast test for each pair, on a debug build, which is what continuous
+# integration has time for; RTC_REAL_LIB and RTC_REAL_NICE_LIB may name builds of the real library.
+# Without it everything is built, installed and run. Other arguments go to the matrix.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/prerequisites.sh
+need c++ g++
+need cmake cmake
+need pkg-config pkg-config
+need ip iproute2
+need_header openssl/ssl.h libssl-dev
+need_library nice libnice-dev
+
+matrix() {
+	cargo run --quiet --locked --package conformance -- matrix "$@"
+}
+
+if [ "${1:-}" = --short ]; then
+	shift
+	cargo build --locked --package rtc-capi --features all-backends
+	export RTC_LIB=$PWD/target/debug/libdatachannel.so
+	matrix --only "pairs /" --test "they connect trickling" \
+		--test "every kind and size of message crosses" \
+		--test "the answering side closes the connection" "$@"
+	exit
+fi
+
+work=$PWD/target/matrix
+cargo xtask dist --features all-backends --prefix "$work/all"
+cargo xtask reference --prefix "$work/real"
+cargo xtask reference --ice nice --prefix "$work/real-nice"
+conformance/interop/install.sh chromium libwebrtc aiortc
+need turnserver coturn
+export RTC_LIB=$work/all/lib/libdatachannel.so
+export RTC_REAL_LIB=$work/real/lib/libdatachannel.so
+export RTC_REAL_NICE_LIB=$work/real-nice/lib/libdatachannel.so
+matrix "$@"
