@@ -18,15 +18,17 @@ mod runner;
 mod sdp;
 mod suite;
 mod sys;
+mod turn;
 
 /// Lists or runs the tests, as the command line asks, or one of the sub-commands.
 pub fn main() -> std::process::ExitCode {
-    const COMMANDS: [&str; 4] = ["interop", "link", "matrix", "peer"];
+    const COMMANDS: [&str; 5] = ["interop", "link", "matrix", "peer", "turn"];
     let mut arguments = std::env::args().skip(1).peekable();
     match arguments.next_if(|first| COMMANDS.contains(&first.as_str())).as_deref() {
         Some("interop") => interop::main(arguments),
         Some("link") => link::main(arguments),
         Some("matrix") => matrix::main(arguments),
+        Some("turn") => turn::main(arguments),
         Some(_) => interop::own::main(arguments),
         None => runner::main(),
     }

@@ -8,7 +8,7 @@ pub(crate) mod agent;
 mod bulk;
 mod link;
 pub(crate) mod own;
-mod plan;
+pub(crate) mod plan;
 mod stacks;
 
 use crate::lab::library_path;

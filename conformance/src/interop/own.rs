@@ -1,4 +1,4 @@
-//! The library under test as an agent: `conformance peer [--certificate rsa]`.
+//! The library under test as an agent: `conformance peer`.
 
 use super::bulk::{self, Sinks};
 use super::plan::{crc32, pattern};
@@ -9,7 +9,7 @@ use crate::peer::{Channel, Peer, c};
 use crate::sys;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// `rtcCertificateType` of rtc.h.
 const CERTIFICATE_RSA: c_int = 2;
+
+/// `rtcTransportPolicy` of rtc.h.
+const POLICY_RELAY: c_int = 1;
 
 pub(super) fn report(event: Value) {
     let mut output = std::io::stdout().lock();
@@ -111,14 +114,13 @@ struct OwnAgent {
 }
 
 impl OwnAgent {
-    fn start(rsa: bool) -> Result<Self, String> {
+    fn start(config: &Config) -> Result<Self, String> {
         let path = library_path().ok_or("RTC_LIB names no library")?;
         let lib = Library::load(&path, false)?;
         if let Some(level) = log_level() {
             lib.init_logger(level, true);
         }
-        let certificate = if rsa { CERTIFICATE_RSA } else { 0 };
-        let peer = Peer::with(lib, &Config { certificate, manual: true, ..Config::default() });
+        let peer = Peer::with(lib, config);
         let labels = Labels::default();
         let sinks = Sinks::default();
         let (known, counting) = (labels.clone(), sinks.clone());
@@ -159,6 +161,17 @@ impl OwnAgent {
                 report(self.sinks.tally(text("label"))?);
                 OK
             }
+            "pair" => {
+                let (mut local, mut remote) = ([0; 512], [0; 512]);
+                let (a, b) = (Some(&mut local[..]), Some(&mut remote[..]));
+                let code = lib.selected_pair(self.peer.id, a, 512, b, 512);
+                let [local, remote] = [local, remote].map(|buffer| {
+                    let text = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
+                    text.to_string_lossy().into_owned()
+                });
+                report(json!({ "is": "pair", "local": local, "remote": remote }));
+                code
+            }
             "close-channel" => lib.by_id(ById::CLOSE, channel()?),
             "close" => lib.by_id(ById::CLOSE_PC, self.peer.id),
             other => return Err(format!("unknown command {other:?}")),
@@ -186,18 +199,38 @@ impl OwnAgent {
     }
 }
 
+const USAGE: &str = "conformance peer [--certificate ecdsa|rsa] [--server URL]... [--relay] \
+                     [--tcp]";
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Config, String> {
+    let mut config = Config { manual: true, ..Config::default() };
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} what?"));
+        match argument.as_str() {
+            "--certificate" => match value()?.as_str() {
+                "rsa" => config.certificate = CERTIFICATE_RSA,
+                "ecdsa" => config.certificate = 0,
+                other => return Err(format!("unknown certificate {other}")),
+            },
+            "--server" => config.ice_servers.push(Some(c(&value()?))),
+            "--relay" => config.policy = POLICY_RELAY,
+            "--tcp" => config.ice_tcp = true,
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    Ok(config)
+}
+
 /// Obeys the commands of the standard input until it ends.
 pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let arguments: Vec<_> = arguments.collect();
-    let rsa = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] | ["--certificate", "ecdsa"] => false,
-        ["--certificate", "rsa"] => true,
-        _ => {
-            eprintln!("conformance peer [--certificate ecdsa|rsa]");
+    let config = match parse(arguments) {
+        Ok(config) => config,
+        Err(text) => {
+            eprintln!("{text}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    let agent = match OwnAgent::start(rsa) {
+    let agent = match OwnAgent::start(&config) {
         Ok(agent) => agent,
         Err(text) => {
             report(json!({ "is": "error", "text": text }));

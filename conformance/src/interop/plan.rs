@@ -177,12 +177,12 @@ fn close_channel(by: &mut Agent, to: &mut Agent, label: &str) -> Result<(), Stri
 }
 
 /// The bytes of the `number`th binary message, as every agent makes them.
-pub(super) fn pattern(size: usize, number: usize) -> Vec<u8> {
+pub(crate) fn pattern(size: usize, number: usize) -> Vec<u8> {
     (0..size).map(|at| (at + (at >> 8) + number) as u8).collect()
 }
 
 /// CRC-32 as of zlib.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
             if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 }

@@ -1,0 +1,280 @@
+//! The library and a real TURN server: `conformance turn`.
+//!
+//! coturn runs in a private network, and two agents of the library (`conformance peer`) connect
+//! through it in every way that their ICE backend declares (`docs/backends.md`).
+
+mod coturn;
+pub(crate) mod script;
+
+use crate::backends::{self, Role};
+use crate::ffi::Library;
+use crate::lab::library_path;
+use crate::sys;
+pub(crate) use coturn::Coturn;
+use coturn::{PASSWORD_IN_URL, USER};
+use script::{Plan, Side};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// The ports that the network translates STUN's clients to.
+const TRANSLATED: &str = "42000-42999";
+
+/// What a cell asks of the ICE backend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    TurnTcp,
+    TurnTls,
+    RelayedChecks,
+    ManyServers,
+}
+
+/// One way to connect.
+struct Cell {
+    name: &'static str,
+    need: Need,
+    /// Arguments of the two agents.
+    offers: Vec<String>,
+    answers: Vec<String>,
+    /// What the offering agent is to have found, and the kind of its candidate in use.
+    expect: Expect,
+    /// The certificate of coturn is trusted.
+    trusted: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Expect {
+    /// Candidates of its offer: how many of which kind.
+    kind: &'static str,
+    count: usize,
+    /// One end of the pair in use is relayed; it is the offering agent's when `own_relay`.
+    relayed: bool,
+    own_relay: bool,
+}
+
+const RELAY: Expect = Expect { kind: "relay", count: 1, relayed: true, own_relay: false };
+const NO_RELAY: Expect = Expect { kind: "relay", count: 0, relayed: false, own_relay: false };
+
+fn url(scheme: &str, host: &str, query: &str) -> Vec<String> {
+    ["--server".to_owned(), format!("{scheme}:{USER}:{PASSWORD_IN_URL}@{host}{query}")].to_vec()
+}
+
+fn relay_only(servers: &[Vec<String>]) -> Vec<String> {
+    let mut arguments = vec!["--relay".to_owned()];
+    arguments.extend(servers.iter().flatten().cloned());
+    arguments
+}
+
+fn cells() -> Vec<Cell> {
+    let cell = |name, need, arguments: Vec<String>, expect| Cell {
+        name,
+        need,
+        answers: arguments.clone(),
+        offers: arguments,
+        expect,
+        trusted: true,
+    };
+    let relayed = |name, need, server| cell(name, need, relay_only(&[server]), RELAY);
+    let udp = || url("turn", "10.99.0.1", "");
+    let stun = ["--server", "stun:10.99.0.1:3478"].map(str::to_owned).to_vec();
+    let srflx = Expect { kind: "srflx", count: 1, relayed: false, own_relay: false };
+    let many = Expect { count: 2, ..RELAY };
+    let own = Expect { own_relay: true, ..RELAY };
+    let wrong = ["--server", "turn:user:wrong@10.99.0.1"].map(str::to_owned).to_vec();
+    vec![
+        cell("srflx over UDP", Need::Nothing, stun, srflx),
+        relayed("relay over UDP", Need::Nothing, udp()),
+        relayed("relay over TCP", Need::TurnTcp, url("turn", "10.99.0.1", "?transport=tcp")),
+        relayed("relay over TLS", Need::TurnTls, url("turns", "10.99.0.1:5349", "")),
+        relayed("relay over UDP, IPv6 literal", Need::Nothing, url("turn", "[fd99::1]:3478", "")),
+        relayed("relay over TLS, IPv6 literal", Need::TurnTls, url("turns", "[fd99::1]", "")),
+        Cell {
+            answers: Vec::new(),
+            ..cell("relay only, towards any", Need::RelayedChecks, relay_only(&[udp()]), own)
+        },
+        cell(
+            "two servers",
+            Need::ManyServers,
+            relay_only(&[udp(), url("turn", "10.99.0.2", "")]),
+            many,
+        ),
+        Cell {
+            trusted: false,
+            ..cell("TLS without trust", Need::TurnTls, url("turns", "10.99.0.1", ""), NO_RELAY)
+        },
+        cell("wrong password", Need::Nothing, wrong, NO_RELAY),
+    ]
+}
+
+/// Whether the backend does what a cell needs: its row in `docs/backends.md`, and what is said
+/// below it.
+fn supports(backend: &str, need: Need) -> bool {
+    match need {
+        Need::Nothing | Need::ManyServers => true,
+        Need::TurnTcp => ["agent", "nice"].contains(&backend),
+        // libjuice and libnice check direct pairs although they do not tell of them (B-16).
+        Need::TurnTls | Need::RelayedChecks => backend == "agent",
+    }
+}
+
+/// `conformance turn [--only WORD]... [--list]`.
+pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
+    let mut only = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match (argument.as_str(), arguments.next()) {
+            ("--only", Some(word)) => only.push(word),
+            ("--list", None) => {
+                cells().iter().for_each(|cell| println!("{}", cell.name));
+                return ExitCode::SUCCESS;
+            }
+            _ => {
+                eprintln!("conformance turn [--only WORD]... [--list]");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let wanted = |cell: &Cell| only.is_empty() || only.iter().any(|word| cell.name.contains(word));
+    let cells: Vec<_> = cells().into_iter().filter(wanted).collect();
+    if run(&cells) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the cells; true when none failed.
+fn run(cells: &[Cell]) -> bool {
+    let directory = std::env::temp_dir().join(format!("turn-{}", std::process::id()));
+    let server = prepare(&directory);
+    let backend = ice_backend();
+    let server = backend.clone().and(server);
+    let mut failed = 0;
+    for cell in cells {
+        let backend = backend.as_deref().unwrap_or_default();
+        match &server {
+            Err(reason) if std::env::var_os("CI").is_some_and(|value| value == "true") => {
+                println!("FAILED   {}: {reason}", cell.name);
+                failed += 1;
+            }
+            Err(reason) => println!("skipped  {}: {reason}", cell.name),
+            Ok(_) if !supports(backend, cell.need) => {
+                println!("skipped  {}: not supported by {backend}", cell.name);
+            }
+            Ok(server) => failed += usize::from(!attempt(cell, server, &directory)),
+        }
+    }
+    drop(server);
+    // Nothing is left to be learnt from it.
+    let _ = std::fs::remove_dir_all(&directory);
+    println!("{} cells, {failed} failed", cells.len());
+    failed == 0
+}
+
+/// The ICE backend that the agents will use.
+fn ice_backend() -> Result<String, String> {
+    let library = library_path().ok_or("RTC_LIB names no library")?;
+    let names = backends::names(Library::load(&library, false)?, Role::Ice);
+    Ok(names.into_iter().next().unwrap_or_else(|| "the real library".to_owned()))
+}
+
+fn prepare(directory: &Path) -> Result<Coturn, String> {
+    let found = Command::new("turnserver").arg("--version").output();
+    found.map_err(|_| "no coturn is installed".to_owned())?;
+    sys::own_network()
+        .and_then(|()| sys::add_interfaces())
+        .map_err(|reason| format!("no private network: {reason}"))?;
+    translate()?;
+    std::fs::create_dir_all(directory).map_err(|error| error.to_string())?;
+    let addresses = ["10.99.0.1", "10.99.0.2", "fd99::1"];
+    let mut server = Coturn::start(directory, &addresses, "10.99.0.2", None)?;
+    for address in addresses {
+        server.wait(address)?;
+    }
+    Ok(server)
+}
+
+/// Makes STUN's clients appear at other ports, as behind a NAT.
+fn translate() -> Result<(), String> {
+    let rule = format!("ip daddr 10.99.0.1 udp dport 3478 snat to 10.99.0.2:{TRANSLATED}");
+    for line in [
+        "add table ip nat",
+        "add chain ip nat post { type nat hook postrouting priority 100 ; }",
+        &format!("add rule ip nat post {rule}"),
+    ] {
+        let output = Command::new("nft").arg(line).output();
+        let output = output.map_err(|error| format!("nft: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("nft: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    Ok(())
+}
+
+fn attempt(cell: &Cell, server: &Coturn, directory: &Path) -> bool {
+    let begun = Instant::now();
+    let trusted = cell.trusted.then(|| server.authority());
+    let side = |arguments: &[String]| Side {
+        arguments: arguments.to_vec(),
+        namespace: None,
+        authority: trusted.clone(),
+    };
+    let plan = Plan { offers: side(&cell.offers), answers: side(&cell.answers), directory };
+    let result = plan.connect(|offer, pair| judge(cell.expect, offer, pair));
+    match result {
+        Ok(detail) => {
+            let seconds = begun.elapsed().as_secs_f32();
+            println!("ok       {} ({seconds:.1} s, {detail})", cell.name);
+        }
+        Err(reason) => {
+            println!("FAILED   {}", cell.name);
+            let told = format!("{reason}\n--- coturn wrote:\n{}", server.log());
+            told.lines().for_each(|line| println!("         {line}"));
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the offer and the offering side's pair are what is expected.
+fn judge(expect: Expect, offer: &str, (local, remote): (&str, &str)) -> Result<String, String> {
+    let kind = format!(" typ {}", expect.kind);
+    let found: Vec<_> = offer.lines().filter(|line| line.contains(&kind)).collect();
+    let enough = match expect.count {
+        0 => found.is_empty(),
+        count => found.len() >= count,
+    };
+    if !enough {
+        return Err(format!("expected {} candidates{kind} in the offer:\n{offer}", expect.count));
+    }
+    let is_relayed = |candidate: &str| candidate.contains(" typ relay");
+    if expect.own_relay && !is_relayed(local) {
+        return Err(format!("our own candidate is not relayed: {local}"));
+    }
+    if expect.relayed && !is_relayed(local) && !is_relayed(remote) {
+        return Err(format!("no relay is in use: {local} and {remote}"));
+    }
+    Ok(format!("{} to {}", kind_of(local), kind_of(remote)))
+}
+
+fn kind_of(candidate: &str) -> &str {
+    candidate.split(" typ ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or("nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_judged_by_what_was_found_and_what_is_used() {
+        let offer = "a=candidate:1 1 UDP 1 10.0.0.1 5 typ relay raddr 0.0.0.0 rport 0\r\n";
+        let (relay, host) = ("1 1 UDP 1 10.0.0.1 5 typ relay", "1 1 UDP 1 10.0.0.1 5 typ host");
+        assert_eq!(judge(RELAY, offer, (relay, host)), Ok("relay to host".to_owned()));
+        assert!(judge(RELAY, offer, (host, host)).is_err());
+        assert!(judge(RELAY, "", (relay, host)).is_err());
+        assert!(judge(NO_RELAY, offer, (host, host)).is_err());
+        let own = Expect { own_relay: true, ..RELAY };
+        assert!(judge(own, offer, (host, relay)).is_err());
+    }
+
+    #[test]
+    fn every_cell_runs_on_the_default_backend() {
+        assert!(cells().iter().all(|cell| supports("agent", cell.need)));
+    }
+}
