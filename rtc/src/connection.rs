@@ -235,6 +235,21 @@ impl PeerConnection {
         self.owner.peer.on_track(None);
     }
 
+    // Restarts.
+
+    /// Restarts ICE: makes an offer with new credentials, by which both sides find a path anew
+    /// while data goes on over the old one, if there still is one.
+    pub fn restart_ice(&self) -> Result<()> {
+        self.owner.peer.restart_ice()
+    }
+
+    /// For how long the connection waits for a restart, ours or the peer's, once ICE has failed:
+    /// its state is failed meanwhile, and connected again after the restart. Without this it is
+    /// closed at once.
+    pub fn set_ice_recovery(&self, time: std::time::Duration) {
+        self.owner.peer.set_ice_recovery(time);
+    }
+
     // The end.
 
     /// Closes the connection: queued messages are sent first, then the peer is told. Returns at

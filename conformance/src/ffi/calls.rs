@@ -352,6 +352,14 @@ impl Library {
         call!(self, rtcGetBackendNames(role, bytes(buffer, size), size))
     }
 
+    pub(crate) fn restart_ice(&self, pc: c_int) -> c_int {
+        call!(self, rtcRestartIce(pc))
+    }
+
+    pub(crate) fn set_ice_recovery(&self, pc: c_int, timeout_ms: c_int) -> c_int {
+        call!(self, rtcSetIceRecoveryTimeout(pc, timeout_ms))
+    }
+
     pub(crate) fn peer_backend(
         &self,
         pc: c_int,

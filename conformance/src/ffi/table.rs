@@ -138,10 +138,12 @@ functions! {
     rtcCleanupNow(c_int) -> c_int;
     rtcGetBackendNames(c_int, Buffer, c_int) -> c_int;
     rtcGetPeerConnectionBackend(c_int, c_int, Buffer, c_int) -> c_int;
+    rtcRestartIce(c_int) -> c_int;
+    rtcSetIceRecoveryTimeout(c_int, c_int) -> c_int;
 }
 
 /// How many of [`NAMES`] are extensions of ours and not in rtc.h 0.24.5.
-pub(crate) const EXTENSIONS: usize = 3;
+pub(crate) const EXTENSIONS: usize = 5;
 
 /// A loaded library; never unloaded, since its threads may outlive any handle.
 pub(crate) struct Library {

@@ -23,6 +23,7 @@ mod logging;
 mod negotiation;
 mod pairs;
 mod queue;
+mod restart;
 mod soak;
 mod strings;
 mod tracks;
@@ -85,6 +86,7 @@ const TOPICS: &[Topic] = &[
     ("connection", connection::cases),
     ("data", data::cases),
     ("queue", queue::cases),
+    ("restart", restart::cases),
     ("buffering", buffering::cases),
     ("closing", closing::cases),
     ("deletion", deletion::cases),

@@ -49,6 +49,26 @@ RTC_C_EXPORT int rtcGetBackendNames(rtcBackendRole role, char *buffer, int size)
 RTC_C_EXPORT int rtcGetPeerConnectionBackend(int pc, rtcBackendRole role, char *buffer, int size);
 
 /*
+ * Restarts ICE (RFC 8445, section 9), for instance because the network has changed: makes and
+ * announces an offer with new credentials, as rtcSetLocalDescription would, which is to be sent to
+ * the peer. Data goes on over the old path, if it still works, until a new one is found. Restarts
+ * that the peer begins are followed without this.
+ *
+ * Returns RTC_ERR_SUCCESS; RTC_ERR_FAILURE before the peer's description is known, while another
+ * description waits for its answer, or when the connection is closed; RTC_ERR_INVALID when the ICE
+ * backend of the connection cannot restart.
+ */
+RTC_C_EXPORT int rtcRestartIce(int pc);
+
+/*
+ * Lets a connection wait for a restart when ICE has failed for it, for so many milliseconds: its
+ * state is RTC_FAILED meanwhile and RTC_CONNECTED again once a restart, ours or the peer's, has
+ * found a path. With 0 or less, as without this call, it is closed at once, as libdatachannel does.
+ * Returns RTC_ERR_SUCCESS.
+ */
+RTC_C_EXPORT int rtcSetIceRecoveryTimeout(int pc, int timeoutMs);
+
+/*
  * Tells which release of librtc the program runs on, as in "0.24.5-r1": the version of the C API
  * (RTC_VERSION of the header it was built with), and the number of librtc's release of it. The text
  * lives as long as the library. A program that finds this function by dlsym learns from its absence

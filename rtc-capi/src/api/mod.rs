@@ -5,6 +5,7 @@ pub mod channel;
 pub mod data_channel;
 pub mod global;
 pub mod peer;
+pub mod restart;
 pub mod track;
 pub mod unavailable;
 #[cfg(feature = "websocket")]

@@ -16,6 +16,7 @@ use super::Peer;
 use super::events::{IceCommand, Output, PeerEvent};
 use super::media::MediaTransport;
 use super::notes::note;
+use super::restart::Restart;
 use crate::association::Association;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
@@ -82,6 +83,7 @@ pub(crate) struct PeerCore {
     pub(super) local_ice: Option<IceParameters>,
     pub(super) certificate: Option<Certificate>,
     pub(super) gathering: GatheringState,
+    pub(super) restart: Restart,
 
     // Transport.
     pub(super) connection: ConnectionState,
@@ -152,6 +154,7 @@ impl PeerCore {
             local_ice: None,
             certificate: None,
             gathering: GatheringState::New,
+            restart: Restart::default(),
             connection: ConnectionState::New,
             ice: IceState::New,
             ice_connected: false,
@@ -352,6 +355,7 @@ impl PeerCore {
         self.goodbye = self.dtls.is_some();
         self.dtls_deadline = None;
         self.linger_deadline = None;
+        self.restart.give_up_at = None;
         self.early_datagrams.clear();
         self.early_packets.clear();
         self.set_ice(IceState::Closed);

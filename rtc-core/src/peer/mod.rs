@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -33,6 +34,7 @@ mod handlers;
 mod media;
 mod negotiation;
 mod notes;
+mod restart;
 #[cfg(test)]
 mod tests;
 mod tracks;
@@ -200,6 +202,10 @@ impl Peer {
                 false => IceRole::Controlled,
             })?;
         }
+        let restarts = self.core.lock().is_restarted_by(&description)?;
+        if restarts {
+            self.renew_credentials()?;
+        }
         let (offered, tracks) = self.with_core(|core, now| {
             let offered = core.set_remote_description(now, description)?;
             Ok::<_, Error>((offered, core.take_incoming_tracks()))
@@ -263,6 +269,44 @@ impl Peer {
         };
         self.open_ice(role)?;
         self.with_core(|core, now| core.set_local_description(now, kind))
+    }
+
+    /// Restarts ICE (RFC 8445 §9): makes an offer with new credentials, and finds a path anew while
+    /// data goes on over the old one, if there still is one.
+    pub fn restart_ice(&self) -> Result<()> {
+        let _turn = self.negotiation.lock();
+        self.core.lock().require_restartable()?;
+        self.renew_credentials()?;
+        self.set_local(DescriptionKind::Offer)
+    }
+
+    /// For how long a connection that ICE has failed for waits for a restart of it, of ours or of
+    /// the peer's. Without this it is closed at once.
+    pub fn set_ice_recovery(&self, time: Duration) {
+        self.with_core(|core, _| core.restart.patience = time);
+    }
+
+    /// Begins the restart of the ICE transport, which gathers by itself from then on.
+    fn renew_credentials(&self) -> Result<()> {
+        let Some(ice) = self.ice.get() else {
+            return Err(Error::failure("cannot restart ICE before it has begun"));
+        };
+        if !self.backends.ice.capabilities().restart {
+            let why = format!("the ICE backend {} cannot restart", self.backends.ice.name());
+            return Err(Error::invalid(why));
+        }
+        // What is gathered anew belongs to the description that comes.
+        self.core.lock().hold_candidates();
+        match ice.restart() {
+            Ok(parameters) => {
+                self.with_core(|core, _| core.renew_credentials(parameters));
+                Ok(())
+            }
+            Err(error) => {
+                self.with_core(|core, now| core.release_candidates(now));
+                Err(error)
+            }
+        }
     }
 
     fn negotiate_if_needed(&self) -> Result<()> {

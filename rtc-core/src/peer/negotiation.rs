@@ -71,6 +71,8 @@ impl PeerCore {
             (true, _) => Setup::Active,
         };
         let previous = self.local.as_ref();
+        // What a restarted transport gathers follows.
+        let gathered = previous.filter(|_| !self.restart.holds());
         let sctp_init = self.signaled_init();
         let tracks = self.track_sections();
         Ok(compose(&Ingredients {
@@ -85,7 +87,7 @@ impl PeerCore {
             remote: self.remote.as_ref(),
             sctp_init: Some(&sctp_init),
             session_id: self.session_id(),
-            candidates: previous.map_or(&[], |previous| &previous.candidates),
+            candidates: gathered.map_or(&[], |previous| &previous.candidates),
             end_of_candidates: self.gathering == GatheringState::Complete,
         }))
     }
@@ -112,6 +114,7 @@ impl PeerCore {
         self.local = Some(description);
         self.mark_tracks_described();
         self.set_signaling(next);
+        self.release_candidates(now);
         self.apply_descriptions(now);
         Ok(())
     }
@@ -166,11 +169,13 @@ impl PeerCore {
             self.set_signaling(SignalingState::Stable);
             return Ok(false);
         }
-        description.validate_remote()?;
+        self.check_remote_description(&description)?;
         let (kind, next) = self.remote_transition(description.kind)?;
         description.kind = kind;
         let role = self.negotiate_role(&description)?;
-        self.check_credentials(&description)?;
+        if !self.is_renewed() && self.has_new_credentials(&description) {
+            return Err(Error::invalid("the peer restarts ICE where it cannot be followed"));
+        }
 
         if self.signaling == SignalingState::HaveLocalOffer && kind == DescriptionKind::Offer {
             // Glare: the local offer is withdrawn (RFC 8829 §4.1.8.2).
@@ -197,8 +202,20 @@ impl PeerCore {
         }
         self.remote = Some(description);
         self.set_signaling(next);
+        self.settle_restart(kind);
         self.apply_descriptions(now);
         Ok(kind == DescriptionKind::Offer)
+    }
+
+    /// Refuses a description that cannot be set now; returns the kind that is meant.
+    pub(super) fn check_remote_description(
+        &self,
+        description: &Description,
+    ) -> Result<DescriptionKind> {
+        description.validate_remote()?;
+        let (kind, _) = self.remote_transition(description.kind)?;
+        self.negotiate_role(&Description { kind, ..description.clone() })?;
+        Ok(kind)
     }
 
     fn remote_transition(
@@ -234,15 +251,6 @@ impl PeerCore {
             }
             (Some(ours), _) => Ok(ours),
             (None, wanted) => Ok(wanted.unwrap_or(DtlsRole::Client)),
-        }
-    }
-
-    fn check_credentials(&self, new: &Description) -> Result<()> {
-        match &self.remote {
-            Some(old) if (&old.ice_ufrag, &old.ice_pwd) != (&new.ice_ufrag, &new.ice_pwd) => {
-                Err(Error::invalid("the peer restarts ICE, which is not supported"))
-            }
-            _ => Ok(()),
         }
     }
 

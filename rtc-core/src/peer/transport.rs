@@ -138,6 +138,9 @@ impl PeerCore {
             return;
         }
         match event {
+            IceEvent::Candidate(_) | IceEvent::GatheringDone if self.restart.holds() => {
+                self.restart.hold(event);
+            }
             IceEvent::State(state) => self.handle_ice_state(now, state),
             IceEvent::Candidate(candidate) => {
                 let Some(local) = &mut self.local else { return };
@@ -169,11 +172,13 @@ impl PeerCore {
             }
             IceState::Connected | IceState::Completed => {
                 self.ice_connected = true;
+                self.recover();
                 self.start_dtls(now);
                 if !self.dtls_connected && !self.is_closed() {
                     self.dtls_deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
                 }
             }
+            IceState::Failed if self.may_recover(now) => {}
             IceState::Failed => self.fail(now, "ICE found no path to the peer, or lost it"),
             IceState::New | IceState::Disconnected | IceState::Closed => {}
         }
@@ -412,7 +417,8 @@ impl PeerCore {
         }
         let dtls = self.dtls.as_ref().and_then(|dtls| dtls.poll_timeout());
         let sctp = self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout());
-        [dtls, sctp, self.dtls_deadline, self.linger_deadline].into_iter().flatten().min()
+        let own = [self.dtls_deadline, self.linger_deadline, self.restart.give_up_at];
+        own.into_iter().chain([dtls, sctp]).flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -421,6 +427,9 @@ impl PeerCore {
         }
         if self.dtls_deadline.is_some_and(|deadline| deadline <= now) {
             return self.fail(now, "DTLS: the handshake took too long");
+        }
+        if self.restart.give_up_at.is_some_and(|deadline| deadline <= now) {
+            return self.fail(now, "ICE was not restarted in time");
         }
         if self.linger_deadline.is_some_and(|deadline| deadline <= now) && !self.linger(now) {
             note(Level::Info, || "the peer did not let the association end".to_owned());

@@ -6,6 +6,7 @@ mod delivery;
 mod dtls;
 mod negotiation;
 mod network;
+mod restart;
 mod scripted;
 mod signaled_init;
 mod transmit;

@@ -1,0 +1,141 @@
+//! ICE restarts, which are an extension of ours: `rtcRestartIce` and `rtcSetIceRecoveryTimeout`.
+
+use super::Case;
+use crate::ffi::*;
+use crate::inbox::Event;
+use crate::lab::Lab;
+use crate::outcome::skip;
+use crate::peer::{Pair, Peer};
+use crate::sdp;
+use std::ffi::c_int;
+use std::process::Command;
+use std::time::Duration;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("new credentials find a new path and harm no channel", keeps_channels)
+            .fixes("B-38"),
+        Case::new("a failed connection comes back by a restart", comes_back)
+            .fixes("B-38")
+            .limit(150),
+        Case::new("a restart in the wrong state is refused", wrong_state).fixes("rtcRestartIce"),
+    ]
+}
+
+/// Demands a library and an ICE backend that can restart.
+fn need_restart(lab: &Lab) {
+    if lab.lib.table.rtcRestartIce.is_none() {
+        skip("not supported: there is no rtcRestartIce");
+    }
+    if lab.ice.name == "juice" {
+        skip("not supported by juice: ICE restart");
+    }
+}
+
+fn credentials(peer: &Peer) -> [Option<String>; 2] {
+    let sdp = peer.string(Getter::LOCAL_DESCRIPTION).unwrap_or_default();
+    ["ice-ufrag", "ice-pwd"].map(|name| sdp::attribute(&sdp, name).map(str::to_owned))
+}
+
+fn keeps_channels(lab: &Lab) {
+    need_restart(lab);
+    let pair = Pair::new(lab.lib);
+    let (near, far) = pair.open("x");
+    pair.wait_connected();
+    let sides = [&pair.a, &pair.b];
+    let mut messages = 0;
+    for restarting in [&pair.a, &pair.b, &pair.a] {
+        let before = sides.map(credentials);
+        let rounds = sides.map(gathered);
+        assert_eq!(lab.lib.restart_ice(restarting.id), OK);
+        for (peer, before) in sides.into_iter().zip(before) {
+            crate::peer::eventually("new credentials", || {
+                credentials(peer).iter().zip(&before).all(|(new, old)| new != old)
+            });
+        }
+        for (peer, before) in sides.into_iter().zip(rounds) {
+            crate::peer::eventually("gathering anew", || gathered(peer) > before);
+            peer.wait_signaling(Signaling::Stable);
+        }
+        crate::peer::eventually("the new path", || {
+            let completed = |peer: &&Peer| last_ice_state(peer) == Some(IceState::Completed);
+            sides.iter().all(completed)
+        });
+        messages += 1;
+        near.send_text(c"to");
+        far.send_text(c"fro");
+        far.wait_messages(messages);
+        near.wait_messages(messages);
+    }
+    for peer in sides {
+        let bad = [State::Disconnected, State::Failed, State::Closed];
+        assert!(!peer.states().iter().any(|state| bad.contains(state)), "{:?}", peer.states());
+    }
+}
+
+/// How often it has gathered.
+fn gathered(peer: &Peer) -> usize {
+    peer.inbox.count(peer.id, &Event::Gathering(Gathering::Complete))
+}
+
+fn last_ice_state(peer: &Peer) -> Option<IceState> {
+    let state = |event: &Event| match event {
+        Event::IceState(state) => Some(*state),
+        _ => None,
+    };
+    peer.inbox.all().iter().rev().find_map(|r| state(&r.event))
+}
+
+/// Switches the interface that connects the addresses of the private network.
+fn loopback(state: &str) {
+    let status = Command::new("ip").args(["link", "set", "lo", state]).status();
+    assert!(status.is_ok_and(|status| status.success()), "the interface does not go {state}");
+}
+
+fn comes_back(lab: &Lab) {
+    need_restart(lab);
+    lab.need_interfaces();
+    let pair = Pair::configured(lab.lib, &Config::default());
+    let (near, far) = pair.open("x");
+    pair.wait_connected();
+    let sides = [&pair.a, &pair.b];
+    for peer in sides {
+        assert_eq!(lab.lib.set_ice_recovery(peer.id, 60_000), OK);
+    }
+    loopback("down");
+    let reached = |peer: &Peer, state: State, count: usize| {
+        let what = format!("{state:?} for the {count}. time");
+        peer.inbox.wait_list(&what, Duration::from_secs(60), |events| {
+            let wanted =
+                events.iter().filter(|r| r.owner == peer.id && r.event == Event::State(state));
+            (wanted.count() >= count).then_some(())
+        });
+    };
+    sides.iter().for_each(|peer| reached(peer, State::Failed, 1));
+    near.send_text(c"written while there was no path");
+    loopback("up");
+    assert_eq!(lab.lib.restart_ice(pair.a.id), OK);
+    sides.iter().for_each(|peer| reached(peer, State::Connected, 2));
+    far.wait_messages(1);
+    far.send_text(c"answered");
+    near.wait_messages(1);
+    assert!(near.is_open() && far.is_open());
+}
+
+fn wrong_state(lab: &Lab) {
+    need_restart(lab);
+    let peer = Peer::manual(lab.lib);
+    let _channel = peer.channel("x");
+    let restart = |what: &str, expected: c_int| {
+        let code = lab.lib.restart_ice(peer.id);
+        assert_eq!(code, expected, "{what}: {}", code_name(code));
+    };
+    restart("before any description", FAILURE);
+    peer.describe("offer");
+    restart("before the peer is known", FAILURE);
+    peer.close();
+    peer.wait_state(State::Closed);
+    restart("after the end", FAILURE);
+    assert_eq!(lab.lib.restart_ice(peer.id + 1000), INVALID);
+    assert_eq!(lab.lib.set_ice_recovery(peer.id + 1000, 1), INVALID);
+}
