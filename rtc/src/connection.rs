@@ -245,7 +245,7 @@ impl PeerConnection {
 
     /// For how long the connection waits for a restart, ours or the peer's, once ICE has failed:
     /// its state is failed meanwhile, and connected again after the restart. Without this it is
-    /// closed at once.
+    /// closed at once. To be called before the connection is made.
     pub fn set_ice_recovery(&self, time: std::time::Duration) {
         self.owner.peer.set_ice_recovery(time);
     }

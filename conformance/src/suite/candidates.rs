@@ -4,9 +4,10 @@ use super::Case;
 use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
-use crate::outcome::Rows;
+use crate::outcome::{Rows, skip};
 use crate::peer::{Connected, Peer, c};
 use crate::sdp;
+use std::time::Duration;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -25,6 +26,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("an end-of-candidates line is accepted", end_of_candidates).fixes("B-33"),
         Case::new("candidates naming a host are accepted at once", host_names),
         Case::new("the selected pair has the prefix a candidate callback has not", pair_prefix),
+        Case::new("peers connect by candidates over TCP alone", tcp_alone),
+        Case::new("the relay policy checks no pair without a relay", relay_checks).fixes("B-16"),
     ]
 }
 
@@ -238,5 +241,62 @@ fn pair_prefix(lab: &Lab) {
         assert!(text.starts_with("a=candidate:"), "{text}");
         assert!(!lab.ice.bind_address || text.contains(" 127.0.0.1 "), "{text}");
         assert!(text.contains(" typ "), "{text}");
+    }
+}
+
+/// Lets two peers know those candidates of each other that `keep` keeps.
+fn introduce(a: &Peer, b: &Peer, keep: impl Fn(&str) -> bool) {
+    assert_eq!(b.set_remote(&a.describe("offer"), "offer"), OK);
+    assert_eq!(a.set_remote(&b.describe("answer"), "answer"), OK);
+    for (from, to) in [(a, b), (b, a)] {
+        from.wait_gathered();
+        for (candidate, _) in from.candidates().iter().filter(|(text, _)| keep(text)) {
+            assert_eq!(to.add_candidate(candidate), OK);
+        }
+    }
+}
+
+fn tcp_alone(lab: &Lab) {
+    if lab.ice.name == "juice" {
+        skip("not supported by juice: passive candidates over TCP");
+    }
+    let config = Config { ice_tcp: true, manual: true, ..Config::loopback() };
+    let (a, b) = (Peer::with(lab.lib, &config), Peer::with(lab.lib, &config));
+    let near = a.channel("x");
+    introduce(&a, &b, |text| text.contains(" TCP "));
+    let far = b.incoming(0);
+    near.wait_open();
+    let text = a.candidates();
+    for direction in ["tcptype active", "tcptype passive"] {
+        assert!(text.iter().any(|(text, _)| text.contains(direction)), "{text:?}");
+    }
+    let data = vec![7; 60_000];
+    for _ in 0..40 {
+        near.send_binary(&data);
+        far.send_binary(&data);
+    }
+    far.listen(Slot::CHANNEL);
+    assert!(far.wait_messages(40).iter().all(|message| message.bytes() == data));
+    assert!(near.wait_messages(40).iter().all(|message| message.bytes() == data));
+}
+
+fn relay_checks(lab: &Lab) {
+    if lab.ice.name != "agent" {
+        skip(&format!("not supported by {}: checks of the relay policy", lab.ice.name));
+    }
+    let manual = Config { manual: true, ..Config::loopback() };
+    // It has no relay, so that there is nothing it may check.
+    let a = Peer::with(lab.lib, &Config { policy: 1, ..manual.clone() });
+    let b = Peer::with(lab.lib, &manual);
+    let _channel = a.channel("x");
+    introduce(&a, &b, |_| true);
+    // Long enough for some checks; one would do.
+    std::thread::sleep(Duration::from_secs(2));
+    for peer in [&a, &b] {
+        assert!(!peer.states().contains(&State::Connected), "{:?}", peer.states());
+        let found = |r: &crate::inbox::Recorded| {
+            matches!(r.event, Event::IceState(IceState::Connected | IceState::Completed))
+        };
+        assert!(!peer.inbox.all().iter().any(|r| found(r)), "ICE found a path");
     }
 }

@@ -96,12 +96,12 @@ fn comes_back(lab: &Lab) {
     need_restart(lab);
     lab.need_interfaces();
     let pair = Pair::configured(lab.lib, &Config::default());
-    let (near, far) = pair.open("x");
-    pair.wait_connected();
     let sides = [&pair.a, &pair.b];
     for peer in sides {
         assert_eq!(lab.lib.set_ice_recovery(peer.id, 60_000), OK);
     }
+    let (near, far) = pair.open("x");
+    pair.wait_connected();
     loopback("down");
     let reached = |peer: &Peer, state: State, count: usize| {
         let what = format!("{state:?} for the {count}. time");

@@ -42,7 +42,7 @@ impl Coturn {
         };
         let file = |name: &str| directory.join(name).display().to_string();
         command.args(["-n", "--no-cli", "--lt-cred-mech", "--realm", "example.org"]);
-        command.args(["--log-file", "stdout", "--simple-log", "--stale-nonce=1"]);
+        command.args(["--log-file", "stdout", "--verbose", "--stale-nonce=1"]);
         command.args(["--min-port", "41000", "--max-port", "41999", "--relay-ip", relay]);
         command.arg("--user").arg(format!("{USER}:{PASSWORD}"));
         for (option, name) in [
@@ -88,6 +88,12 @@ impl Coturn {
     /// The authority that our agents are to trust, and nobody else.
     pub(crate) fn authority(&self) -> PathBuf {
         self.directory.join("authority.pem")
+    }
+
+    /// How many requests it has refused for the age of their nonce (438, RFC 8489 §14.8).
+    pub(super) fn stale_nonces(&self) -> usize {
+        let text = fs::read_to_string(self.directory.join("coturn.log")).unwrap_or_default();
+        text.matches("error 438").count()
     }
 
     /// The end of what it wrote.

@@ -15,7 +15,7 @@ use coturn::{PASSWORD_IN_URL, USER};
 use script::{Plan, Side};
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The ports that the network translates STUN's clients to.
 const TRANSLATED: &str = "42000-42999";
@@ -41,6 +41,8 @@ struct Cell {
     expect: Expect,
     /// The certificate of coturn is trusted.
     trusted: bool,
+    /// How long the offerer's nonce gets old before it is used again.
+    pause: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -74,6 +76,7 @@ fn cells() -> Vec<Cell> {
         offers: arguments,
         expect,
         trusted: true,
+        pause: Duration::ZERO,
     };
     let relayed = |name, need, server| cell(name, need, relay_only(&[server]), RELAY);
     let udp = || url("turn", "10.99.0.1", "");
@@ -93,6 +96,11 @@ fn cells() -> Vec<Cell> {
             answers: Vec::new(),
             ..cell("relay only, towards any", Need::RelayedChecks, relay_only(&[udp()]), own)
         },
+        Cell {
+            // Twice as long as a nonce holds.
+            pause: Duration::from_secs(2),
+            ..relayed("a nonce that changes", Need::Nothing, udp())
+        },
         cell(
             "two servers",
             Need::ManyServers,
@@ -111,7 +119,9 @@ fn cells() -> Vec<Cell> {
 /// below it.
 fn supports(backend: &str, need: Need) -> bool {
     match need {
-        Need::Nothing | Need::ManyServers => true,
+        Need::Nothing => true,
+        // libnice tells of one relay where several are at one address.
+        Need::ManyServers => backend != "nice",
         Need::TurnTcp => ["agent", "nice"].contains(&backend),
         // libjuice and libnice check direct pairs although they do not tell of them (B-16).
         Need::TurnTls | Need::RelayedChecks => backend == "agent",
@@ -215,8 +225,18 @@ fn attempt(cell: &Cell, server: &Coturn, directory: &Path) -> bool {
         namespace: None,
         authority: trusted.clone(),
     };
-    let plan = Plan { offers: side(&cell.offers), answers: side(&cell.answers), directory };
+    let plan = Plan {
+        offers: side(&cell.offers),
+        answers: side(&cell.answers),
+        pause: cell.pause,
+        directory,
+    };
+    let refused = server.stale_nonces();
     let result = plan.connect(|offer, pair| judge(cell.expect, offer, pair));
+    let result = result.and_then(|detail| match cell.pause.is_zero() {
+        false if server.stale_nonces() == refused => Err("no nonce was refused".to_owned()),
+        _ => Ok(detail),
+    });
     match result {
         Ok(detail) => {
             let seconds = begun.elapsed().as_secs_f32();

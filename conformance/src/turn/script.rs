@@ -6,7 +6,7 @@ use crate::interop::plan::{crc32, pattern};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of one message, and how many each side sends.
 const MESSAGE: usize = 16 * 1024;
@@ -45,6 +45,8 @@ impl Side {
 pub(crate) struct Plan<'a> {
     pub(crate) offers: Side,
     pub(crate) answers: Side,
+    /// How long the descriptions are on their way.
+    pub(crate) pause: Duration,
     /// For what the agents write.
     pub(crate) directory: &'a Path,
 }
@@ -81,7 +83,7 @@ impl Plan<'_> {
         let offerer = self.offers.start("own", self.directory)?;
         let answerer = self.answers.start("peer", self.directory)?;
         let mut connected = Connected { offerer, answerer, offer: String::new() };
-        match connected.negotiate() {
+        match connected.negotiate(self.pause) {
             Ok(()) => Ok(connected),
             Err(reason) => Err(connected.story(&reason)),
         }
@@ -89,11 +91,12 @@ impl Plan<'_> {
 }
 
 impl Connected {
-    fn negotiate(&mut self) -> Result<(), String> {
+    fn negotiate(&mut self, pause: Duration) -> Result<(), String> {
         self.offerer.tell(&json!({ "do": "offer", "label": "first" }))?;
         self.offer = description(&mut self.offerer, "offer")?;
         self.answerer.tell(&json!({ "do": "answer", "sdp": self.offer }))?;
         let answer = description(&mut self.answerer, "answer")?;
+        std::thread::sleep(pause);
         self.offerer.tell(&json!({ "do": "accept", "sdp": answer }))?;
         self.offerer.expect_on("open", "first")?;
         self.answerer.expect_on("open", "first")?;

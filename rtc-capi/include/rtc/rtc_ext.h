@@ -64,6 +64,7 @@ RTC_C_EXPORT int rtcRestartIce(int pc);
  * Lets a connection wait for a restart when ICE has failed for it, for so many milliseconds: its
  * state is RTC_FAILED meanwhile and RTC_CONNECTED again once a restart, ours or the peer's, has
  * found a path. With 0 or less, as without this call, it is closed at once, as libdatachannel does.
+ * To be called on both sides before they connect, since it also makes SCTP wait for so long.
  * Returns RTC_ERR_SUCCESS.
  */
 RTC_C_EXPORT int rtcSetIceRecoveryTimeout(int pc, int timeoutMs);

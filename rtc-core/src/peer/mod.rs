@@ -281,7 +281,8 @@ impl Peer {
     }
 
     /// For how long a connection that ICE has failed for waits for a restart of it, of ours or of
-    /// the peer's. Without this it is closed at once.
+    /// the peer's. Without this it is closed at once. To be called before it connects: its
+    /// association needs to know.
     pub fn set_ice_recovery(&self, time: Duration) {
         self.with_core(|core, _| core.restart.patience = time);
     }

@@ -8,9 +8,13 @@ use log::Level;
 use super::core::PeerCore;
 use super::notes::note;
 use crate::backend::ice::{IceEvent, IceParameters};
+use crate::config::SctpSettings;
 use crate::error::{Error, Result};
 use crate::sdp::{Description, DescriptionKind};
 use crate::state::{ConnectionState, GatheringState, SignalingState};
+
+/// How long the loss of a path goes unnoticed: the peer's consent (RFC 7675 §5.1), with reserve.
+const DETECTION: Duration = Duration::from_secs(40);
 
 /// What a core knows of restarts.
 #[derive(Debug, Default)]
@@ -44,6 +48,19 @@ impl Restart {
 
     pub(super) fn hold(&mut self, event: IceEvent) {
         self.held.push(event);
+    }
+
+    /// Settings with which an association outlives the wait for a restart, and the time that ICE
+    /// takes to fail before it.
+    pub(super) fn patient(&self, settings: &SctpSettings) -> SctpSettings {
+        let mut settings = settings.clone();
+        if !self.patience.is_zero() {
+            let longest = settings.rto_max.max(Duration::from_millis(100)).as_millis();
+            let more = (self.patience + DETECTION).as_millis().div_ceil(longest);
+            let more = u32::try_from(more).unwrap_or(u32::MAX);
+            settings.max_retransmits = settings.max_retransmits.saturating_add(more);
+        }
+        settings
     }
 }
 

@@ -337,7 +337,7 @@ impl PeerCore {
             mtu: self.config.mtu - IP_UDP_OVERHEAD - DTLS_OVERHEAD - 12,
             max_message_size: self.config.max_message_size,
             streams: MAX_STREAM + 1,
-            settings: &self.config.sctp,
+            settings: &self.restart.patient(&self.config.sctp),
         };
         association::open(&config, self.seed)
     }
