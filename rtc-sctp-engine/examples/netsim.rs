@@ -3,14 +3,19 @@
 //! `cargo run --release -p rtc-sctp-engine --example netsim [seconds per row]`
 #![allow(missing_docs)]
 
+#[path = "../tests/support/peers.rs"]
+mod peers;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::time::Duration;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peers::{Dc, Peer, Rtc};
 use rtc_sctp_engine::{Config, CongestionControl, SendOptions};
-use support::{Link, Loss, Pair, share};
+use support::{Link, Loss, Pair, Rng, share};
 
 /// A path of 100 Mbit/s and 50 ms with a queue of one bandwidth-delay product.
 fn path() -> Link {
@@ -51,6 +56,68 @@ fn goodput(link: Link, config: Config, seconds: u64) -> (f64, f64, u64) {
     let m = pair.ends[0].metrics();
     let again = 100.0 * m.retransmitted as f64 / (m.bytes_sent as f64 / 1144.0);
     (received as f64 * 8e-6 / time, again, m.timeouts)
+}
+
+/// Bytes that another implementation is given beyond what has arrived.
+const AHEAD: usize = 8 << 20;
+
+/// Megabits per second that two ends of another implementation deliver, with its defaults.
+fn goodput_of(mut ends: [Box<dyn Peer>; 2], start: Instant, link: Link, seconds: u64) -> f64 {
+    let back = Link { bandwidth: 0, ..link.clone() };
+    let (mut links, mut rng) = ([link, back], Rng::new(2));
+    let mut transit = BinaryHeap::new();
+    let (mut now, mut order, mut sent, mut received) = (Duration::ZERO, 0_u64, 0, 0);
+    let mut begun = None;
+    ends[0].connect(start);
+    loop {
+        let instant = start + now;
+        if ends.iter().all(|end| end.connected()) {
+            begun.get_or_insert(now);
+            while sent < received + AHEAD
+                && ends[0].send(instant, 0, SendOptions::default(), vec![7; 65536])
+            {
+                sent += 65536;
+            }
+        }
+        for (end, link) in links.iter_mut().enumerate() {
+            for packet in ends[end].output(instant) {
+                for at in link.carry(&mut rng, now, packet.len()) {
+                    order += 1;
+                    transit.push(Reverse((at, order, 1 - end, packet.clone())));
+                }
+            }
+        }
+        let timers = ends.iter().filter_map(|end| end.timeout());
+        let timer = timers.map(|at| at.saturating_duration_since(start)).min();
+        let arrival = transit.peek().map(|Reverse((at, ..))| *at);
+        let end = begun.map_or(Duration::from_secs(60), |at| at + Duration::from_secs(seconds));
+        let next = timer.into_iter().chain(arrival).min().map_or(end, |next| next.max(now));
+        if next >= end {
+            return received as f64 * 8e-6 / seconds as f64;
+        }
+        now = next;
+        while transit.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
+            let Some(Reverse((_, _, to, packet))) = transit.pop() else { break };
+            ends[to].input(start + now, &packet);
+        }
+        ends.iter_mut().for_each(|end| end.advance(start + now));
+        let messages = std::mem::take(ends[1].inbox()).into_values().flatten();
+        received += messages.map(|message| message.len()).sum::<usize>();
+    }
+}
+
+fn dcsctp(link: Link, seconds: u64) -> f64 {
+    let start = Instant::now();
+    goodput_of(
+        [Box::new(Dc::new(start, false)), Box::new(Dc::new(start, false))],
+        start,
+        link,
+        seconds,
+    )
+}
+
+fn rtc_sctp(link: Link, seconds: u64) -> f64 {
+    goodput_of([Box::new(Rtc::new()), Box::new(Rtc::new())], Instant::now(), link, seconds)
 }
 
 /// Goodput of two flows that share a bottleneck, the second starting two seconds later.
@@ -116,7 +183,8 @@ fn main() {
     ];
     println!("100 Mbit/s, 50 ms unless said otherwise; {seconds} s of virtual time per row.");
     println!("Goodput in Mbit/s (share of chunks sent again in %, retransmission time-outs)\n");
-    println!("| path | Rfc9260 | Cubic | Adaptive |\n|---|---|---|---|");
+    println!("| path | Rfc9260 | Cubic | Adaptive | dcsctp 0.1.16 | rtc-sctp 0.21 |");
+    println!("|---|---|---|---|---|---|");
     for (name, link) in rows {
         print!("| {name} |");
         for kind in
@@ -125,7 +193,7 @@ fn main() {
             let (rate, again, timeouts) = goodput(link.clone(), config(kind), seconds);
             print!(" {rate:.1} ({again:.1}, {timeouts}) |");
         }
-        println!();
+        println!(" {:.1} | {:.1} |", dcsctp(link.clone(), seconds), rtc_sctp(link, seconds));
     }
     print_fairness(6 * seconds);
 }

@@ -2,11 +2,18 @@
 //!
 //! `cargo run --release -p rtc-sctp-engine --example throughput [MiB per row]`
 
+#![allow(missing_docs)]
+
+#[path = "../tests/support/peers.rs"]
+mod peers;
+
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peers::{Dc, Peer};
 use rtc_sctp_engine::{Association, Config, SendOptions, State, ZeroChecksum};
 
 const BATCH: usize = 48;
@@ -53,7 +60,20 @@ struct Figures {
     receiver: Duration,
 }
 
-fn transfer(config: &Config, message: usize, total: usize) -> Figures {
+/// What a transfer took of the processor, in nanoseconds, or the time it took.
+fn timed(transfer: impl FnOnce() -> Figures) -> (Figures, f64) {
+    let before = cpu_time();
+    let figures = transfer();
+    let cpu = match (before, cpu_time()) {
+        (Some(before), Some(after)) => (after - before) as f64,
+        _ => (figures.sender + figures.receiver).as_nanos() as f64,
+    };
+    (figures, cpu)
+}
+
+/// The receiver keeps the last `hold` bytes of messages, as an application that uses them does: a
+/// message dropped at once leaves its memory in the cache for the next one.
+fn transfer(config: &Config, message: usize, total: usize, hold: usize) -> Figures {
     let mut now = Instant::now();
     let mut sender = Association::new(config.clone(), [1; 32]);
     let mut receiver = Association::new(config.clone(), [2; 32]);
@@ -70,6 +90,7 @@ fn transfer(config: &Config, message: usize, total: usize) -> Figures {
     let pool = Bytes::from(vec![7; POOL]);
     let mut figures =
         Figures { bytes: 0, packets: 0, sender: Duration::ZERO, receiver: Duration::ZERO };
+    let (mut kept, mut held) = (VecDeque::new(), 0);
     let (mut sent, mut at) = (0, 0);
     while figures.bytes < total {
         // Time in the model moves on so that timers and estimates see some.
@@ -90,6 +111,11 @@ fn transfer(config: &Config, message: usize, total: usize) -> Figures {
         forth.deliver(&mut receiver, now);
         while let Some(m) = receiver.read(0) {
             figures.bytes += m.data.len();
+            held += m.data.len();
+            kept.push_back(m.data);
+            while held > hold {
+                held -= kept.pop_front().map_or(held, |oldest| oldest.len());
+            }
         }
         while receiver.poll_event().is_some() {}
         receiver.handle_timeout(now);
@@ -194,28 +220,66 @@ fn transfer_other(message: usize, total: usize) -> Option<(usize, usize)> {
     Some((received, packets))
 }
 
-fn print_other(mib: usize) {
+fn print_others(mib: usize) {
     println!("\nrtc-sctp 0.21, CRC32c\n\n| messages | GB/s | packets | both ends ns/packet |");
     println!("|---|---|---|---|");
     for message in [1024, 64 << 10, 256 << 10] {
-        let before = cpu_time();
-        let moved = transfer_other(message, mib << 20);
-        let (Some((bytes, packets)), Some(before), Some(after)) = (moved, before, cpu_time())
-        else {
-            println!("| {message} B | not measured | | |");
-            continue;
-        };
-        let cpu = (after - before) as f64;
-        let (rate, each) = (bytes as f64 / cpu, cpu / packets as f64);
-        println!("| {message} B | {rate:.2} | {packets} | {each:.0} |");
+        print_row(message, || transfer_other(message, mib << 20));
     }
+    println!("\ndcsctp 0.1.16 as published, no checksum\n");
+    println!("| messages | GB/s | packets | both ends ns/packet |\n|---|---|---|---|");
+    for message in [1024, 64 << 10, 256 << 10] {
+        // It takes a hundred times as long.
+        print_row(message, || Some(transfer_dcsctp(message, mib.div_ceil(32) << 20)));
+    }
+}
+
+/// Bytes and packets that two ends of dcSCTP move, with its defaults.
+fn transfer_dcsctp(message: usize, total: usize) -> (usize, usize) {
+    let start = Instant::now();
+    let mut ends = [Dc::new(start, false), Dc::new(start, false)];
+    let mut now = start;
+    ends[0].connect(now);
+    let (mut sent, mut received, mut packets) = (0, 0, 0);
+    while received < total {
+        now += Duration::from_micros(50);
+        let connected = ends.iter().all(Peer::connected);
+        while connected && sent < total && sent < received + (4 << 20).max(2 * message) {
+            ends[0].send(now, 0, SendOptions::default(), vec![7; message]);
+            sent += message;
+        }
+        for (from, to) in [(0, 1), (1, 0)] {
+            let out = ends[from].output(now);
+            packets += if from == 0 { out.len() } else { 0 };
+            out.iter().for_each(|packet| ends[to].input(now, packet));
+        }
+        ends.iter_mut().for_each(|end| end.advance(now));
+        let messages = std::mem::take(ends[1].inbox()).into_values().flatten();
+        received += messages.map(|message| message.len()).sum::<usize>();
+    }
+    (received, packets)
+}
+
+/// A row of another implementation.
+fn print_row(message: usize, transfer: impl FnOnce() -> Option<(usize, usize)>) {
+    let before = cpu_time();
+    let moved = transfer();
+    let (Some((bytes, packets)), Some(before), Some(after)) = (moved, before, cpu_time()) else {
+        println!("| {message} B | not measured | | |");
+        return;
+    };
+    let cpu = (after - before) as f64;
+    let (rate, each) = (bytes as f64 / cpu, cpu / packets as f64);
+    println!("| {message} B | {rate:.3} | {packets} | {each:.0} |");
 }
 
 fn main() {
     let mib: usize = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(256);
     println!("{mib} MiB per row, batches of {BATCH} packets, both ends on one core, CPU time\n");
-    println!("| messages | checksum | GB/s | packets | sender ns/packet | receiver ns/packet |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| messages | checksum | GB/s | GB/s, kept | packets | sender ns/packet | receiver ns/packet |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     for (name, zero_checksum) in [("CRC32c", ZeroChecksum::Never), ("zero", ZeroChecksum::Offer)] {
         for message in [100, 1024, 64 << 10, 256 << 10, 16 << 20] {
             let config = Config {
@@ -225,23 +289,20 @@ fn main() {
                 ..Config::default()
             };
             let total = if message < 1024 { mib << 16 } else { mib << 20 };
-            let before = cpu_time();
-            let f = transfer(&config, message, total);
+            let (f, cpu) = timed(|| transfer(&config, message, total, 0));
+            let (kept, kept_cpu) = timed(|| transfer(&config, message, total, POOL));
             let wall = (f.sender + f.receiver).as_nanos() as f64;
-            let cpu = match (before, cpu_time()) {
-                (Some(before), Some(after)) => (after - before) as f64,
-                _ => wall,
-            };
             // Each side's share of the time, of which the processor gave us only a part.
             let share = |side: Duration| side.as_nanos() as f64 / wall * cpu / f.packets as f64;
             println!(
-                "| {message} B | {name} | {:.2} | {} | {:.0} | {:.0} |",
+                "| {message} B | {name} | {:.2} | {:.2} | {} | {:.0} | {:.0} |",
                 f.bytes as f64 / cpu,
+                kept.bytes as f64 / kept_cpu,
                 f.packets,
                 share(f.sender),
                 share(f.receiver),
             );
         }
     }
-    print_other(mib / 2);
+    print_others(mib / 2);
 }

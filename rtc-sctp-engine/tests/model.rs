@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use rtc_sctp_engine::{Config, CongestionControl, Event, SendError, SendOptions};
+use rtc_sctp_engine::{
+    Association, Config, CongestionControl, Event, SendError, SendOptions, State,
+};
 use support::{Link, Loss, Pair};
 
 const STREAMS: u16 = 4;
@@ -24,6 +26,8 @@ enum Step {
     Resume(usize),
     /// Nothing gets through in either direction for this long.
     Blackout(u64),
+    /// The end loses all it knows and connects again (RFC 9260 §5.2).
+    Restart(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -38,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize).prop_map(Step::Stall),
         2 => (0..2_usize).prop_map(Step::Resume),
         1 => (0..900_u64).prop_map(Step::Blackout),
+        1 => (0..2_usize).prop_map(Step::Restart),
     ]
 }
 
@@ -114,8 +119,21 @@ fn message(number: u32, size: usize) -> Bytes {
     Bytes::from(bytes)
 }
 
+impl Direction {
+    /// What is not there yet need not come any more.
+    fn forget(&mut self) {
+        self.sent.values_mut().flatten().for_each(|sent| sent.reliable = false);
+        (self.wanted_resets, self.seen_resets, self.done_resets) = (0, 0, 0);
+    }
+}
+
 struct Model {
     pair: Pair,
+    config: Config,
+    /// How often an end has started, for seeds.
+    starts: u8,
+    /// The ends that were told that the other one has restarted.
+    told: [bool; 2],
     /// `directions[i]` is what end `i` sends.
     directions: [Direction; 2],
 }
@@ -141,11 +159,11 @@ impl Model {
             queue: 100_000,
             ..Link::default()
         };
-        let mut pair = Pair::new(seed, [config.clone(), config], link);
+        let mut pair = Pair::new(seed, [config.clone(), config.clone()], link);
         let now = pair.instant();
         pair.ends[0].connect(now);
         pair.ends[1].connect(now);
-        Self { pair, directions: Default::default() }
+        Self { pair, config, starts: 2, told: [false; 2], directions: Default::default() }
     }
 
     fn take(&mut self) -> Result<(), TestCaseError> {
@@ -176,6 +194,7 @@ impl Model {
                 match event {
                     Event::StreamResetByPeer(_) => self.directions[1 - end].seen_resets += 1,
                     Event::StreamResetDone(_) => self.directions[end].done_resets += 1,
+                    Event::Restarted => self.told[end] = true,
                     Event::StreamReadable(_) | Event::BufferSpace(_) | Event::Connected { .. } => {}
                     other => return Err(TestCaseError::fail(format!("{other:?}"))),
                 }
@@ -239,8 +258,31 @@ impl Model {
                 self.run(Duration::from_millis(milliseconds))?;
                 self.pair.tap = None;
             }
+            Step::Restart(end) => self.restart(end)?,
         }
         Ok(())
+    }
+
+    /// What the other end has read, or may read, stays; everything else is forgotten.
+    fn restart(&mut self, end: usize) -> Result<(), TestCaseError> {
+        if self.pair.ends.iter().any(|end| end.state() != State::Established) {
+            return Ok(());
+        }
+        self.take()?;
+        self.starts += 1;
+        self.pair.ends[end] = Association::new(self.config.clone(), [self.starts; 32]);
+        let now = self.pair.instant();
+        self.pair.ends[end].connect(now);
+        self.told = [false; 2];
+        self.directions.iter_mut().for_each(Direction::forget);
+        for _ in 0..200 {
+            self.run(Duration::from_millis(100))?;
+            if self.told[1 - end] && self.pair.ends[end].state() == State::Established {
+                self.directions.iter_mut().for_each(Direction::forget);
+                return Ok(());
+            }
+        }
+        Err(TestCaseError::fail("the peer does not notice the restart"))
     }
 
     /// Lets everything come to rest and checks that nothing reliable is missing.

@@ -311,3 +311,34 @@ fn an_idle_association_survives_a_path_slower_than_its_first_time_out() {
         assert_eq!(end.metrics().srtt, Duration::from_secs(3), "heartbeats measure it");
     }
 }
+
+/// Round trips jump from 2 ms to 4 s, twenty times the time-out: everything is sent again and again
+/// until the estimate has followed, but the peer does answer.
+#[test]
+fn a_path_that_becomes_slow_at_once_keeps_its_association() {
+    for (sends, heartbeat) in [(true, 10), (true, 0), (false, 1), (false, 10)] {
+        let config =
+            Config { heartbeat_interval: Duration::from_secs(heartbeat), ..Config::default() };
+        let link = Link { delay: Duration::from_millis(1), ..Link::default() };
+        let mut pair = Pair::connected(1, [config.clone(), config], link);
+        let (mut sent, mut received) = (0, 0);
+        for second in 0..240 {
+            if second == 5 {
+                pair.links.iter_mut().for_each(|link| link.delay = Duration::from_secs(2));
+            }
+            if (sends || second < 5) && second < 200 {
+                let now = pair.instant();
+                let data = Bytes::from(vec![7; 20_000]);
+                let taken = pair.ends[0].send(now, 0, 53, SendOptions::default(), data);
+                sent += usize::from(taken.is_ok());
+            }
+            pair.run_for(Duration::from_secs(1));
+            received += std::iter::from_fn(|| pair.ends[1].read(0)).count();
+        }
+        let states = pair.ends.each_ref().map(|end| end.state());
+        assert_eq!(states, [State::Established; 2], "{sends} {heartbeat}: {:?}", pair.events);
+        assert_eq!(sent, received, "{sends} {heartbeat}");
+        let metrics = pair.ends[0].metrics();
+        assert!(!sends || metrics.rto > Duration::from_secs(4), "{metrics:?}");
+    }
+}

@@ -124,6 +124,7 @@ impl PeerCore {
         }
         self.unassigned.retain(|other| !std::ptr::eq(&raw const **other, channel));
         let stream = channel.state.lock().stream;
+        self.streams_taken_below = self.streams_taken_below.min(stream.unwrap_or(u16::MAX));
         if let Some(stream) = stream
             && self
                 .streams
@@ -149,16 +150,21 @@ impl PeerCore {
 
     fn is_stream_taken(&self, stream: u16) -> bool {
         self.streams.contains_key(&stream)
+            || self.unreset.contains(&stream)
             || self.unassigned.iter().any(|channel| channel.stream() == Some(stream))
     }
 
     /// The lowest free stream of our parity: even for the DTLS client (RFC 8832 §6).
-    fn free_stream(&self) -> Option<u16> {
-        let first = match self.dtls_role {
+    fn free_stream(&mut self) -> Option<u16> {
+        let parity = match self.dtls_role {
             Some(DtlsRole::Client) => 0,
             _ => 1,
         };
-        (first..=self.max_stream()).step_by(2).find(|stream| !self.is_stream_taken(*stream))
+        let first = (self.streams_taken_below & !1) + parity;
+        let mut streams = (first..=self.max_stream()).step_by(2);
+        let free = streams.find(|stream| !self.is_stream_taken(*stream))?;
+        self.streams_taken_below = free;
+        Some(free)
     }
 
     pub(super) fn open_waiting_channels(&mut self, now: Instant) {
@@ -454,6 +460,20 @@ impl PeerCore {
         self.release_stream(stream);
     }
 
+    /// The peer does not reset our direction of the stream, so it will not know an old message from
+    /// one of a new channel: the stream is not used again.
+    pub(super) fn handle_reset_refused(&mut self, now: Instant, stream: u16) {
+        let Some(entry) = self.streams.get(&stream) else { return };
+        if entry.held {
+            // The channel that waits chose the stream, or the peer did.
+            return self.handle_reset_done(now, stream);
+        }
+        if let Some(entry) = self.vacate_stream(stream) {
+            self.unreset.insert(stream);
+            self.announce_closed(&entry.channel);
+        }
+    }
+
     pub(super) fn handle_reset_done(&mut self, now: Instant, stream: u16) {
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         if !std::mem::take(&mut entry.held) {
@@ -479,6 +499,7 @@ impl PeerCore {
 
     fn vacate_stream(&mut self, stream: u16) -> Option<StreamEntry> {
         let entry = self.streams.remove(&stream)?;
+        self.streams_taken_below = self.streams_taken_below.min(stream);
         self.partial_bytes -= entry.partial.len();
         Some(entry)
     }

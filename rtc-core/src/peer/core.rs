@@ -8,7 +8,7 @@
 //!
 //! After any input or command the shell takes the output, then polls for datagrams.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -115,6 +115,10 @@ pub(crate) struct PeerCore {
 
     // Channels.
     pub(super) streams: HashMap<u16, StreamEntry>,
+    /// Every stream of our parity below this one is taken.
+    pub(super) streams_taken_below: u16,
+    /// Streams that the peer refused to reset.
+    pub(super) unreset: HashSet<u16>,
     /// Bytes in the `partial` of all streams.
     pub(super) partial_bytes: usize,
     /// Channels without a stream, in the order of their creation.
@@ -176,6 +180,8 @@ impl PeerCore {
             linger_left: 0,
             dropped_datagrams: 0,
             streams: HashMap::new(),
+            streams_taken_below: 0,
+            unreset: HashSet::new(),
             partial_bytes: 0,
             unassigned: Vec::new(),
             waiting: VecDeque::new(),

@@ -367,6 +367,7 @@ impl PeerCore {
                 Event::StreamResetDone(stream) => self.handle_reset_done(now, stream),
                 Event::StreamResetFailed(stream) => {
                     note(Level::Warn, || format!("the peer refused to reset stream {stream}"));
+                    self.handle_reset_refused(now, stream);
                 }
                 Event::BufferSpace(_) => self.refill(now),
                 Event::Shutdown => self.disconnect(now),

@@ -259,8 +259,8 @@ impl Association {
         self.resets = super::Resets::new(cookie.local_tsn);
         for stream in self.inbound.ids() {
             self.inbound.reset(stream);
-            self.reassembly.drop_stream(stream);
         }
+        self.reassembly.clear();
         self.take_peer(cookie);
         self.ack = super::AckDue::No;
         self.errors = 0;

@@ -1,14 +1,21 @@
 //! Heartbeats (RFC 9260 §8.3).
 
+use std::collections::VecDeque;
+
 use super::Association;
 use crate::clock::Nanos;
 
-/// The heartbeat timer and the heartbeat that waits for its answer.
-#[derive(Clone, Copy, Debug, Default)]
+/// Heartbeats remembered after they were missed: their answers may only be late.
+const REMEMBERED: usize = 8;
+
+/// The heartbeat timer and the heartbeats that wait for their answers.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Heartbeat {
     pub(super) at: Option<Nanos>,
-    /// Random contents and the time it was sent.
-    awaited: Option<(u64, Nanos)>,
+    /// Random contents and the time each was sent, newest last.
+    sent: VecDeque<(u64, Nanos)>,
+    /// The newest has not been answered.
+    awaited: bool,
     pub(super) due: bool,
 }
 
@@ -27,7 +34,7 @@ impl Association {
     }
 
     pub(super) fn expire_heartbeat(&mut self, now: Nanos) {
-        if self.heartbeat.awaited.take().is_some() {
+        if std::mem::take(&mut self.heartbeat.awaited) {
             self.count_error();
             if self.over {
                 return;
@@ -46,17 +53,25 @@ impl Association {
             return None;
         }
         let nonce = self.random.next_u64();
-        self.heartbeat.awaited = Some((nonce, now));
+        if self.heartbeat.sent.len() == REMEMBERED {
+            self.heartbeat.sent.pop_front();
+        }
+        self.heartbeat.sent.push_back((nonce, now));
+        self.heartbeat.awaited = true;
         // Unanswered, it is missed after a time-out, not after a whole interval.
         self.heartbeat.at = Some(now + self.outbound.rtt.rto());
         Some(nonce.to_be_bytes())
     }
 
-    /// `info` is the parameter as we sent it.
+    /// `info` is the parameter as we sent it. The answer to a heartbeat that was missed shows as well
+    /// as any that the peer is there, and tells how slow the path has become.
     pub(super) fn receive_heartbeat_ack(&mut self, now: Nanos, info: &[u8]) {
-        let Some((nonce, sent_at)) = self.heartbeat.awaited else { return };
-        if info.get(4..) == Some(&nonce.to_be_bytes()[..]) {
-            self.heartbeat.awaited = None;
+        let answered = |(nonce, _): &(u64, Nanos)| info.get(4..) == Some(&nonce.to_be_bytes()[..]);
+        if let Some(at) = self.heartbeat.sent.iter().position(answered)
+            && let Some((_, sent_at)) = self.heartbeat.sent.get(at).copied()
+        {
+            self.heartbeat.sent.drain(..=at);
+            self.heartbeat.awaited = false;
             self.errors = 0;
             self.outbound.rtt.sample(now, now.saturating_sub(sent_at));
             self.note_alive(now);

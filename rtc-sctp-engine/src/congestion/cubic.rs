@@ -54,7 +54,7 @@ pub(crate) struct Cubic {
     k: f64,
     /// Fractions of a byte not added to the window yet.
     remainder: f64,
-    /// The window before cuts that a little delay caused, packets; 0 when there were none.
+    /// What to regain after cuts that a little delay caused, packets; 0 when there were none.
     doubted: f64,
 }
 
@@ -155,7 +155,11 @@ impl Cubic {
             return false;
         }
         self.reacted_at = sample.now;
-        self.doubted = if factor < MILD { 0.0 } else { self.doubted.max(self.packets()) };
+        self.doubted = match factor < MILD {
+            true => 0.0,
+            // What would be in flight without the delay, were it that of a queue.
+            false => self.doubted.max(self.packets()) * self.queue_free_share(sample.min_rtt),
+        };
         self.remember_maximum();
         self.windows.cwnd = ((self.windows.cwnd as f64 * factor) as usize).max(4 * self.segment);
         self.windows.ssthresh = self.windows.cwnd;

@@ -177,6 +177,12 @@ impl Reassembly {
         })
     }
 
+    /// Drops everything: the peer begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+        self.used = 0;
+    }
+
     /// Drops the runs for which `gone` says so, given stream, message, unordered and last TSN.
     fn drop_runs(&mut self, mut gone: impl FnMut(&Run) -> bool) {
         let used = &mut self.used;

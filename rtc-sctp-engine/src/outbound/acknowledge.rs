@@ -131,7 +131,6 @@ impl Outbound {
                 if undo.unproven == 0 && undo.retransmitted {
                     self.controller.undo(undo.before);
                     self.undo = None;
-                    self.rtt.clear_backoff();
                 }
             }
         }
@@ -150,11 +149,12 @@ impl Outbound {
     }
 
     fn take_progress(&mut self, now: Nanos, progress: &Progress) {
-        let rtt = (!progress.newest_resent).then(|| now.saturating_sub(progress.newest));
-        if let Some(rtt) = rtt {
-            self.rtt.sample(now, rtt);
+        let ago = now.saturating_sub(progress.newest);
+        let rtt = (!progress.newest_resent).then_some(ago);
+        match rtt {
+            Some(rtt) => self.rtt.sample(now, rtt),
+            None => self.rtt.at_least(ago),
         }
-        self.rtt.clear_backoff();
         self.probed = false;
         self.rack.end_of_acknowledgement(self.outstanding.next_tsn());
         let sample = AckSample {

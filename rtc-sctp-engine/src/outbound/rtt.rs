@@ -57,6 +57,19 @@ impl RttEstimator {
         self.backoff = 0;
     }
 
+    /// Takes an acknowledgement of something sent again, the last time `ago`. It may answer an
+    /// earlier transmission, so it is no sample (RFC 9260 §6.3.1 C5); but the round trip is at least
+    /// that long. When that alone exceeds the time-out, a path has become slow: the back-off stays,
+    /// or nothing would be acknowledged before it is sent again.
+    pub(crate) fn at_least(&mut self, ago: Nanos) {
+        if self.srtt > 0 && ago > self.base() {
+            self.variance = (3 * self.variance + self.srtt.abs_diff(ago)) / 4;
+            self.srtt = (7 * self.srtt + ago) / 8;
+        } else {
+            self.backoff = 0;
+        }
+    }
+
     /// Zero before the first sample.
     pub(crate) fn srtt(&self) -> Nanos {
         self.srtt
@@ -69,12 +82,17 @@ impl RttEstimator {
     }
 
     pub(crate) fn rto(&self) -> Nanos {
+        self.base().saturating_mul(1 << self.backoff.min(16)).min(self.rto_max)
+    }
+
+    /// The time-out without back-off.
+    fn base(&self) -> Nanos {
         let base = if self.srtt == 0 {
             self.rto_initial
         } else {
             (self.srtt + 4 * self.variance).max(self.rto_min)
         };
-        base.max(MIN_RTO).saturating_mul(1 << self.backoff.min(16)).min(self.rto_max)
+        base.max(MIN_RTO)
     }
 
     /// Doubles the time-out until the next sample.

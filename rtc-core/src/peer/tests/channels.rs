@@ -67,6 +67,45 @@ fn a_stream_is_used_again_once_both_ends_have_reset_it() {
     assert!(network.receive_all(1, &far).is_empty());
 }
 
+#[test]
+fn a_stream_whose_reset_is_refused_ends_its_channel_and_is_not_used_again() {
+    let (mut network, [near, _far]) = Network::connected();
+    let stream = near.stream().unwrap();
+    let now = network.instant();
+    let core = &mut network.ends[0].core;
+    core.close_channel(now, &near);
+    core.handle_reset_refused(now, stream);
+    assert!(near.is_closed() && !core.streams.contains_key(&stream));
+    for label in ["next", "after"] {
+        let next = network.create(0, label, DataChannelInit::default());
+        assert_ne!(next.stream(), Some(stream));
+        assert!(network.run_until(5, |_| next.is_open()));
+    }
+    let chosen = DataChannelInit { stream: Some(stream), ..Default::default() };
+    assert!(network.try_create(0, "chosen", chosen).is_err());
+}
+
+#[test]
+fn channels_get_the_lowest_streams_that_are_free() {
+    let (mut network, [first, _far]) = Network::connected();
+    let channels: Vec<_> =
+        (0..20).map(|n| network.create(0, &n.to_string(), DataChannelInit::default())).collect();
+    network.run(1);
+    let streams: Vec<_> = channels.iter().map(|channel| channel.stream().unwrap()).collect();
+    let expected: Vec<_> = (1..=20).map(|n| first.stream().unwrap() + 2 * n).collect();
+    assert_eq!(streams, expected);
+    for at in [7, 3] {
+        network.close_channel(0, &channels[at]);
+    }
+    network.run(1);
+    for at in [3, 7] {
+        let again = network.create(0, "again", DataChannelInit::default());
+        assert_eq!(again.stream().unwrap(), streams[at]);
+    }
+    let next = network.create(0, "next", DataChannelInit::default());
+    assert_eq!(next.stream().unwrap(), streams[19] + 2);
+}
+
 /// The peer may use the stream again before the confirmation of our reset arrives.
 #[test]
 fn streams_are_used_again_and_again_on_bad_links() {
