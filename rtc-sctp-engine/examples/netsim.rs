@@ -36,26 +36,47 @@ fn config(congestion_control: CongestionControl) -> Config {
     }
 }
 
-/// Megabits per second of payload delivered, and the share of chunks sent again in percent.
-fn goodput(link: Link, config: Config, seconds: u64) -> (f64, f64, u64) {
+struct Run {
+    /// Payload delivered, megabits per second.
+    rate: f64,
+    /// Share of chunks sent again, percent.
+    again: f64,
+    timeouts: u64,
+    /// Mean round-trip time of the second half, seconds.
+    round_trip: f64,
+}
+
+fn run(link: Link, config: Config, seconds: u64) -> Run {
     let back = Link { bandwidth: 0, ..link.clone() };
     let mut pair = Pair::connected(1, [config.clone(), config], link);
     pair.links[1] = back;
     let data = Bytes::from(vec![7; 65536]);
     let mut received = 0;
     let start = pair.now;
+    let mut next = start + Duration::from_secs(seconds) / 2;
+    let (mut delays, mut count) = (0.0, 0);
     pair.run_until(Duration::from_secs(seconds), |p| {
         let now = p.instant();
         while p.ends[0].send(now, 0, 53, SendOptions::default(), data.clone()).is_ok() {}
         while let Some(m) = p.ends[1].read(0) {
             received += m.data.len();
         }
+        while p.now >= next {
+            delays += p.ends[0].metrics().srtt.as_secs_f64();
+            count += 1;
+            next += Duration::from_millis(10);
+        }
         false
     });
     let time = (pair.now - start).as_secs_f64();
     let m = pair.ends[0].metrics();
     let again = 100.0 * m.retransmitted as f64 / (m.bytes_sent as f64 / 1144.0);
-    (received as f64 * 8e-6 / time, again, m.timeouts)
+    Run {
+        rate: received as f64 * 8e-6 / time,
+        again,
+        timeouts: m.timeouts,
+        round_trip: delays / f64::from(count.max(1)),
+    }
 }
 
 /// Bytes that another implementation is given beyond what has arrived.
@@ -133,6 +154,20 @@ fn fairness(kinds: [CongestionControl; 2], link: &Link, seconds: u64) -> [f64; 2
     [bytes[0], bytes[1]].map(|b| b as f64 * 8e-6 / seconds as f64)
 }
 
+fn print_delay(seconds: u64) {
+    use CongestionControl::{Adaptive, Cubic, Rfc9260};
+    println!("\nOne flow without random loss: mean delay by its own queue, ms, over {seconds} s\n");
+    println!("| flow | queue 1 BDP | queue 1/4 BDP | queue 4 BDP |\n|---|---|---|---|");
+    for kind in [Rfc9260, Cubic, Adaptive] {
+        print!("| {kind:?} |");
+        for queue in [625_000, 156_000, 2_500_000] {
+            let run = run(Link { queue, ..path() }, config(kind), seconds);
+            print!(" {:.0} |", run.round_trip * 1000.0 - 50.0);
+        }
+        println!();
+    }
+}
+
 fn print_fairness(seconds: u64) {
     use CongestionControl::{Adaptive, Cubic, Rfc9260};
     println!(
@@ -190,10 +225,11 @@ fn main() {
         for kind in
             [CongestionControl::Rfc9260, CongestionControl::Cubic, CongestionControl::Adaptive]
         {
-            let (rate, again, timeouts) = goodput(link.clone(), config(kind), seconds);
+            let Run { rate, again, timeouts, .. } = run(link.clone(), config(kind), seconds);
             print!(" {rate:.1} ({again:.1}, {timeouts}) |");
         }
         println!(" {:.1} | {:.1} |", dcsctp(link.clone(), seconds), rtc_sctp(link, seconds));
     }
+    print_delay(3 * seconds);
     print_fairness(6 * seconds);
 }
