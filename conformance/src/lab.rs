@@ -1,9 +1,24 @@
 //! What a test is given: the library under test and its surroundings.
 
 use crate::backends::{self, Ice};
-use crate::ffi::{Config, Lib, Library};
+use crate::ffi::{Lib, Library};
 use crate::outcome::skip;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether peers are bound to loopback: not if one of the libraries cannot do that, for such a one
+/// does not reach the other there.
+static ON_LOOPBACK: AtomicBool = AtomicBool::new(true);
+
+/// Whether peers are to be bound to loopback.
+pub(crate) fn on_loopback() -> bool {
+    ON_LOOPBACK.load(Ordering::Relaxed)
+}
+
+/// An address of this host that every peer reaches.
+pub(crate) fn reachable_host() -> &'static str {
+    if on_loopback() { "127.0.0.1" } else { "10.99.0.1" }
+}
 
 /// The library under test and its surroundings.
 pub(crate) struct Lab {
@@ -34,14 +49,15 @@ impl Lab {
         let ice = backends::ice(lib)?;
         let mut has_interfaces = false;
         for used in [Ok(ice)].into_iter().chain(other.map(backends::ice)) {
+            if used?.bind_address {
+                continue;
+            }
+            ON_LOOPBACK.store(false, Ordering::Relaxed);
             // Without a private network there are the interfaces of the system.
-            if !used?.bind_address && network.is_ok() && !has_interfaces {
+            if network.is_ok() && !has_interfaces {
                 crate::sys::add_interfaces()?;
                 has_interfaces = true;
             }
-        }
-        if other.is_some() && has_interfaces {
-            Config::leave_loopback();
         }
         Ok(Self { lib, other, ice, network, has_interfaces })
     }

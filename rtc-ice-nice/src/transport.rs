@@ -164,7 +164,10 @@ impl IceTransport for Transport {
         let failed = |why| Err(Error::failure(format!("gather ICE candidates: {why}")));
         self.delivery.start();
         match self.with_agent(Agent::gather) {
-            Some(true) => Ok(()),
+            Some(true) => {
+                log::debug!("libnice gathers candidates");
+                Ok(())
+            }
             Some(false) => failed("no socket can be bound"),
             None => failed("the transport is closed"),
         }

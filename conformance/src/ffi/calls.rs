@@ -8,7 +8,6 @@ use super::types::*;
 use crate::outcome::skip;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 macro_rules! call {
     ($library:expr, $name:ident ( $($arg:expr),* $(,)? )) => {{
@@ -144,21 +143,12 @@ pub(crate) struct Config {
     pub(crate) max_message_size: c_int,
 }
 
-/// Set once one of two libraries has been found not to honour `bindAddress`.
-static UNBOUND: AtomicBool = AtomicBool::new(false);
-
 impl Config {
-    /// Bound to 127.0.0.1: upstream leaves loopback out unless it is named. Where the library on
-    /// the other side cannot be bound, neither is this one: from loopback alone it would not be
-    /// reached.
+    /// Bound to 127.0.0.1, if the libraries can do that: upstream leaves loopback out unless it is
+    /// named.
     pub(crate) fn loopback() -> Self {
-        let bind = (!UNBOUND.load(Ordering::Relaxed)).then(|| c"127.0.0.1".to_owned());
+        let bind = crate::lab::on_loopback().then(|| c"127.0.0.1".to_owned());
         Self { bind, ..Self::default() }
-    }
-
-    /// From now on nothing is bound to loopback.
-    pub(crate) fn leave_loopback() {
-        UNBOUND.store(true, Ordering::Relaxed);
     }
 }
 

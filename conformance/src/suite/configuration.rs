@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::ffi::*;
-use crate::lab::Lab;
+use crate::lab::{Lab, reachable_host};
 use crate::outcome::Rows;
 use crate::peer::{Pair, Peer, c};
 use crate::sdp;
@@ -326,22 +326,27 @@ fn answer_stun(socket: &UdpSocket, stop: &AtomicBool) {
         }
         let mut answer = vec![1, 1, 0, 12];
         answer.extend_from_slice(&buffer[4..20]);
-        // XOR-MAPPED-ADDRESS: family IPv4, port and address masked by the magic cookie.
-        answer.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
-        answer.extend_from_slice(&(4444u16 ^ 0x2112).to_be_bytes());
-        answer.extend_from_slice(&(0xc000_0201u32 ^ 0x2112_a442).to_be_bytes());
+        // The address is masked by the magic cookie, unless the request has none (RFC 8489 §11).
+        let (kind, mask) = match buffer[4..8] == 0x2112_a442u32.to_be_bytes() {
+            true => (0x20, 0x2112_a442u32),
+            false => (1, 0),
+        };
+        answer.extend_from_slice(&[0, kind, 0, 8, 0, 1]);
+        answer.extend_from_slice(&(4444 ^ (mask >> 16) as u16).to_be_bytes());
+        answer.extend_from_slice(&(0xc000_0201 ^ mask).to_be_bytes());
         let _ = socket.send_to(&answer, from);
     }
 }
 
 fn stun_server(lab: &Lab) {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let host = reachable_host();
+    let socket = UdpSocket::bind((host, 0)).expect("a socket");
     socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
     let port = socket.local_addr().expect("an address").port();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| answer_stun(&socket, &stop));
-        let peer = Peer::with(lab.lib, &server(Some(&format!("stun:127.0.0.1:{port}"))));
+        let peer = Peer::with(lab.lib, &server(Some(&format!("stun:{host}:{port}"))));
         let _channel = peer.channel("x");
         peer.wait_gathered();
         stop.store(true, Ordering::SeqCst);

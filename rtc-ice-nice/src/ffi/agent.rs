@@ -95,6 +95,9 @@ pub(crate) enum SendError {
 impl Agent {
     pub(crate) fn new(options: &Options, listener: Listener) -> std::io::Result<Self> {
         let main_loop = MainLoop::acquire()?;
+        // A stream has a context of its own, and GLib ends the process when it finds no descriptors
+        // for one.
+        drop(std::io::pipe()?);
         let no_memory = || std::io::Error::from(std::io::ErrorKind::OutOfMemory);
         // SAFETY: the context lives as long as `main_loop`, which the agent does not outlive.
         let agent = NonNull::new(unsafe {

@@ -45,6 +45,8 @@ impl MainLoop {
     }
 
     fn start() -> io::Result<Self> {
+        // GLib ends the process when it finds no descriptors for waking the thread.
+        drop(io::pipe()?);
         // SAFETY: makes a context, which `Context` owns from here on.
         let context = NonNull::new(unsafe { glib::g_main_context_new() })
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
