@@ -75,6 +75,9 @@ pub(crate) enum Event {
     Message(Message),
     BufferedAmountLow,
     Available,
+    Keyframe,
+    Bitrate(u32),
+    Frame { timestamp: u32, payload_type: u8, data: Vec<u8> },
 }
 
 impl Event {
@@ -88,6 +91,9 @@ impl Event {
                 | Event::Message(_)
                 | Event::BufferedAmountLow
                 | Event::Available
+                | Event::Keyframe
+                | Event::Bitrate(_)
+                | Event::Frame { .. }
         )
     }
 }

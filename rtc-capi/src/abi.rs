@@ -247,6 +247,16 @@ pub type PliHandlerCallback = Option<unsafe extern "C" fn(tr: c_int, ptr: *mut c
 /// `rtcRembHandlerCallbackFunc`.
 pub type RembHandlerCallback =
     Option<unsafe extern "C" fn(tr: c_int, bitrate: c_uint, ptr: *mut c_void)>;
+/// `rtcFrameCallbackFunc`.
+pub type FrameCallback = Option<
+    unsafe extern "C" fn(
+        tr: c_int,
+        data: *const c_char,
+        size: c_int,
+        info: *const FrameInfo,
+        ptr: *mut c_void,
+    ),
+>;
 /// `rtcWebSocketClientCallbackFunc`.
 pub type WebSocketClientCallback =
     Option<unsafe extern "C" fn(wsserver: c_int, ws: c_int, ptr: *mut c_void)>;
@@ -381,6 +391,18 @@ pub struct PacketizerInit {
     pub color_transfer: u8,
     /// Matrix coefficients.
     pub color_matrix: u8,
+}
+
+/// `rtcFrameInfo`: what is known of a frame.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct FrameInfo {
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// The timestamp in seconds.
+    pub timestamp_seconds: f64,
 }
 
 /// `rtcSsrcForTypeInit`: a synchronisation source to put into an SDP.
@@ -532,6 +554,11 @@ layouts! {
         color_primaries as colorPrimaries @ 54,
         color_transfer as colorTransfer @ 55,
         color_matrix as colorMatrix @ 56,
+    }
+    FrameInfo as rtcFrameInfo: size 16, align 8 {
+        timestamp as timestamp @ 0,
+        payload_type as payloadType @ 4,
+        timestamp_seconds as timestampSeconds @ 8,
     }
     SsrcForTypeInit as rtcSsrcForTypeInit: size 32, align 8 {
         ssrc as ssrc @ 0,

@@ -172,6 +172,23 @@ pub(crate) fn copy_out(data: &[u8], buffer: *mut c_char, size: c_int, needed: c_
     Ok(())
 }
 
+/// Copies numbers out. Returns how many there are; with a NULL buffer that is all.
+#[cfg(feature = "media")]
+pub(crate) fn copy_list<T: Copy>(list: &[T], buffer: *mut T, count: c_int) -> Result<c_int> {
+    let needed = clamp(list.len());
+    if buffer.is_null() {
+        return Ok(needed);
+    }
+    if count < needed {
+        let message = format!("the buffer of {count} elements is too small for {needed}");
+        return Err(Error::new(ErrorKind::TooSmall, message));
+    }
+    // SAFETY: `buffer` holds `count` elements by the header's promise, no fewer than `list`, and
+    // cannot overlap memory of ours.
+    unsafe { std::ptr::copy_nonoverlapping(list.as_ptr(), buffer, list.len()) };
+    Ok(needed)
+}
+
 /// The local time as `YYYY-MM-DD HH:MM:SS.mmm`.
 pub(crate) fn local_time() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -3,12 +3,16 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+#[cfg(feature = "media")]
+use std::ffi::c_uint;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 
 #[cfg(feature = "websocket")]
 use librtc::WebSocket;
 use librtc::{DataChannel, ErrorHandler, Handler, Message, MessageHandler, MessageKind, Track};
+#[cfg(feature = "media")]
+use librtc::{Verdict, media::FrameInfo};
 
 #[cfg(feature = "websocket")]
 use parking_lot::Mutex;
@@ -18,6 +22,8 @@ use crate::boundary::clamp;
 use crate::handles;
 #[cfg(feature = "websocket")]
 use crate::handles::UserPointer;
+#[cfg(feature = "media")]
+use crate::opaque;
 
 thread_local! {
     /// How many callbacks this thread is inside of.
@@ -68,6 +74,18 @@ type WithTexts = unsafe extern "C" fn(c_int, *const c_char, *const c_char, *mut 
 type WithText = unsafe extern "C" fn(c_int, *const c_char, *mut c_void);
 /// The signature of message callbacks.
 type WithMessage = unsafe extern "C" fn(c_int, *const c_char, c_int, *mut c_void);
+
+/// The signature of callbacks that get a number.
+#[cfg(feature = "media")]
+type WithUnsigned = unsafe extern "C" fn(c_int, c_uint, *mut c_void);
+/// The signature of media interceptors.
+#[cfg(feature = "media")]
+type Interceptor = unsafe extern "C" fn(c_int, *const c_char, c_int, *mut c_void) -> *mut c_void;
+
+/// The signature of frame callbacks.
+#[cfg(feature = "media")]
+type WithFrame =
+    unsafe extern "C" fn(c_int, *const c_char, c_int, *const abi::FrameInfo, *mut c_void);
 
 /// For open, closed, buffered amount low, available.
 pub(crate) fn plain(id: c_int, callback: Plain) -> Handler {
@@ -160,6 +178,53 @@ pub(crate) fn track(id: c_int, callback: WithState) -> impl Fn(Track) + Send + S
         let track = handles::insert(handles::Object::Track(track), inherited);
         // SAFETY: as in `plain`.
         call(id, |pointer| unsafe { callback(id, track, pointer) });
+    }
+}
+
+/// For media interceptors: NULL drops the packet, the packet itself lets it pass, and an opaque
+/// message goes on in its place. Anything else is no answer; the packet passes.
+#[cfg(feature = "media")]
+pub(crate) fn interceptor(id: c_int, callback: Interceptor) -> impl Fn(&[u8]) -> Verdict {
+    move |packet| {
+        let mut verdict = Verdict::Forward;
+        call(id, |pointer| {
+            let (data, size) = (packet.as_ptr().cast::<c_char>(), clamp(packet.len()));
+            // SAFETY: as in `plain`; the packet lives until the callback returns.
+            let answer = unsafe { callback(id, data, size, pointer) };
+            if answer.is_null() {
+                verdict = Verdict::Drop;
+            } else if answer.addr() != data.addr()
+                && let Some(other) = opaque::take(answer.cast())
+            {
+                verdict = Verdict::Replace(other.into());
+            }
+        });
+        verdict
+    }
+}
+
+/// For estimates of the peer, in bits per second.
+#[cfg(feature = "media")]
+pub(crate) fn bitrate(id: c_int, callback: WithUnsigned) -> impl Fn(u64) + Send + Sync {
+    move |bits| {
+        let bits = c_uint::try_from(bits).unwrap_or(c_uint::MAX);
+        // SAFETY: as in `plain`.
+        call(id, |pointer| unsafe { callback(id, bits, pointer) });
+    }
+}
+
+/// For frames.
+#[cfg(feature = "media")]
+pub(crate) fn frame(id: c_int, callback: WithFrame) -> impl Fn(&[u8], FrameInfo) + Send + Sync {
+    move |data, info| {
+        let info = abi::FrameInfo {
+            timestamp: info.timestamp,
+            payload_type: info.payload_type,
+            timestamp_seconds: info.seconds.unwrap_or_default(),
+        };
+        let (data, size) = (data.as_ptr().cast(), clamp(data.len()));
+        // SAFETY: as in `plain`; data and info live until the callback returns.
+        call(id, |pointer| unsafe { callback(id, data, size, &raw const info, pointer) });
     }
 }
 

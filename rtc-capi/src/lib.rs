@@ -5,6 +5,7 @@
 //! - `handles`: identifiers and user pointers.
 //! - `callbacks`: C functions called from Rust.
 //! - `logger`: the log callback.
+//! - `opaque`: packets that an interceptor callback returns.
 //! - `api`: the functions, in the order of the header.
 
 #[macro_use]
@@ -15,3 +16,5 @@ pub mod api;
 mod callbacks;
 mod handles;
 mod logger;
+#[cfg(feature = "media")]
+mod opaque;

@@ -9,7 +9,7 @@ use rtc_core::backend::{DtlsBackend, IceBackend};
 use rtc_core::candidate::Candidate;
 use rtc_core::config::{Configuration, DataChannelInit, SctpSettings};
 use rtc_core::ice_server::{parse_ice_server, parse_proxy};
-use rtc_core::peer::{Backends, Peer};
+use rtc_core::peer::{Backends, Peer, Verdict};
 use rtc_core::sdp::{Description, DescriptionKind, Media};
 use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 use rtc_core::{Error, Result};
@@ -233,6 +233,17 @@ impl PeerConnection {
     /// Takes that callback back; waits while it runs on another thread.
     pub fn clear_on_track(&self) {
         self.owner.peer.on_track(None);
+    }
+
+    /// Calls back with every incoming RTP and RTCP packet before the tracks get it; the callback
+    /// decides what becomes of it.
+    pub fn on_media(&self, handler: impl Fn(&[u8]) -> Verdict + Send + Sync + 'static) {
+        self.owner.peer.on_media(Some(Arc::new(handler)));
+    }
+
+    /// Takes that callback back; waits while it runs on another thread.
+    pub fn clear_on_media(&self) {
+        self.owner.peer.on_media(None);
     }
 
     // Restarts.

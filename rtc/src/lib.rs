@@ -50,10 +50,11 @@ pub use rtc_core::config::{
     MIN_MTU, Reliability, ReliabilityLimit, SctpSettings,
 };
 pub use rtc_core::ice_server::{parse_ice_server, parse_proxy};
-pub use rtc_core::peer::Backends;
+pub use rtc_core::peer::{Backends, Verdict};
 pub use rtc_core::sdp::{self, Description, DescriptionKind};
 pub use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 pub use rtc_core::{Error, ErrorKind, Result};
+pub use rtc_media as media;
 pub use track::Track;
 #[cfg(feature = "websocket")]
 pub use websocket::{WebSocket, WebSocketBuilder, WebSocketServer, WebSocketServerBuilder};

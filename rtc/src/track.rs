@@ -5,11 +5,13 @@ use std::sync::Arc;
 use rtc_core::Result;
 use rtc_core::channel::{Channel as _, Message, Track as Inner};
 use rtc_core::sdp::{Direction, Media};
+use rtc_media::{Chain, FrameInfo, Request};
 
 use crate::channel::{channel_methods, handler};
 
 /// A track: the RTP and RTCP of one media section. Clones are handles to the same track; dropping
-/// them does not close it. A message is one RTP or RTCP packet, whole.
+/// them does not close it. A message is one RTP or RTCP packet, whole, unless the chain of the track
+/// makes packets of frames or frames of packets.
 #[derive(Clone)]
 pub struct Track {
     inner: Arc<Inner>,
@@ -23,6 +25,47 @@ impl Track {
     /// The media identification, which the track shares with its section.
     pub fn mid(&self) -> &str {
         self.inner.mid()
+    }
+
+    /// Changes what packets pass on their way to and from the user: packetizers, reports and the
+    /// like. Without any, messages are whole packets.
+    pub fn with_chain<R>(&self, change: impl FnOnce(&mut Chain) -> R) -> R {
+        self.inner.with_chain(change)
+    }
+
+    /// Asks the peer for something, if a handler of the chain can.
+    pub fn request(&self, request: Request) -> Result<()> {
+        self.inner.request(request)
+    }
+
+    /// RTP time and NTP time of the last sender report that the peer sent.
+    pub fn peer_report(&self) -> Option<(u32, u64)> {
+        self.inner.peer_report()
+    }
+
+    handler!(
+        /// Calls back when the peer wants a key frame. It needs a handler in the chain.
+        on_keyframe_request, clear_on_keyframe_request
+    );
+
+    /// Calls back with estimates of the peer, in bits per second. It needs a handler in the chain.
+    pub fn on_bitrate_estimate(&self, handler: impl Fn(u64) + Send + Sync + 'static) {
+        self.inner.on_bitrate_estimate(Some(Arc::new(handler)));
+    }
+
+    /// Takes that callback back; waits while it runs on another thread.
+    pub fn clear_on_bitrate_estimate(&self) {
+        self.inner.on_bitrate_estimate(None);
+    }
+
+    /// Calls back with the frames that a depacketizer put together, which otherwise are messages.
+    pub fn on_frame(&self, handler: impl Fn(&[u8], FrameInfo) + Send + Sync + 'static) {
+        self.inner.on_frame(Some(Arc::new(move |data, info| handler(&data, info))));
+    }
+
+    /// Takes that callback back; waits while it runs on another thread.
+    pub fn clear_on_frame(&self) {
+        self.inner.on_frame(None);
     }
 
     /// Our description of the track.

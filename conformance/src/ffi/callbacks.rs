@@ -1,6 +1,7 @@
 //! The C functions handed to the library. Each turns its call into an event of the inbox whose
 //! key the user pointer carries.
 
+use super::table::Lib;
 use super::types::*;
 use crate::inbox::{self, Event, Message};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -164,6 +165,58 @@ pub(super) extern "C" fn on_available(id: c_int, user: *mut c_void) {
 }
 
 pub(super) extern "C" fn on_unsigned(_id: c_int, _value: c_uint, _user: *mut c_void) {}
+
+pub(super) extern "C" fn on_keyframe(tr: c_int, user: *mut c_void) {
+    deliver(tr, user, Event::Keyframe);
+}
+
+pub(super) extern "C" fn on_bitrate(tr: c_int, bitrate: c_uint, user: *mut c_void) {
+    deliver(tr, user, Event::Bitrate(bitrate));
+}
+
+pub(super) extern "C" fn on_frame(
+    tr: c_int,
+    pointer: *const c_char,
+    size: c_int,
+    info: *const RawFrameInfo,
+    user: *mut c_void,
+) {
+    // SAFETY: rtc.h promises a structure valid during the callback.
+    let (timestamp, payload_type) = unsafe { ((*info).timestamp, (*info).payload_type) };
+    let data = message(pointer, size).bytes().to_vec();
+    deliver(tr, user, Event::Frame { timestamp, payload_type, data });
+}
+
+/// What an interceptor makes of a packet.
+pub(crate) enum Answer {
+    Drop,
+    Forward,
+    Replace(Vec<u8>),
+}
+
+type Interceptor = (Lib, fn(&[u8]) -> Answer);
+
+static INTERCEPTOR: Mutex<Option<Interceptor>> = Mutex::new(None);
+
+pub(super) fn set_interceptor(lib: Lib, answer: fn(&[u8]) -> Answer) {
+    *INTERCEPTOR.lock().unwrap_or_else(|poison| poison.into_inner()) = Some((lib, answer));
+}
+
+pub(super) extern "C" fn on_media(
+    _pc: c_int,
+    pointer: *const c_char,
+    size: c_int,
+    _user: *mut c_void,
+) -> *mut c_void {
+    let interceptor = *INTERCEPTOR.lock().unwrap_or_else(|poison| poison.into_inner());
+    let packet = message(pointer, size);
+    let Some((lib, answer)) = interceptor else { return pointer.cast_mut().cast() };
+    match answer(packet.bytes()) {
+        Answer::Drop => std::ptr::null_mut(),
+        Answer::Forward => pointer.cast_mut().cast(),
+        Answer::Replace(other) => lib.opaque(&other),
+    }
+}
 
 static LOG: Mutex<Vec<(c_int, String)>> = Mutex::new(Vec::new());
 

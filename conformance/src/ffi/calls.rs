@@ -2,7 +2,7 @@
 //!
 //! A call to a function the library lacks ends the test as skipped: absence is never a pass.
 
-use super::callbacks::{self, Slot};
+use super::callbacks::{self, Answer, Slot};
 use super::table::{Library, Table};
 use super::types::*;
 use crate::outcome::skip;
@@ -87,6 +87,13 @@ catalogue!(ById {
     DELETE_WS = rtcDeleteWebSocket,
     DELETE_WS_SERVER = rtcDeleteWebSocketServer,
     WS_SERVER_PORT = rtcGetWebSocketServerPort,
+    DEPACKETIZE_VP8 = rtcSetVP8Depacketizer,
+    DEPACKETIZE_VP9 = rtcSetVP9Depacketizer,
+    DEPACKETIZE_OPUS = rtcSetOpusDepacketizer,
+    DEPACKETIZE_AAC = rtcSetAACDepacketizer,
+    DEPACKETIZE_PCMU = rtcSetPCMUDepacketizer,
+    DEPACKETIZE_PCMA = rtcSetPCMADepacketizer,
+    DEPACKETIZE_G722 = rtcSetG722Depacketizer,
 });
 
 catalogue!(Getter {
@@ -115,6 +122,8 @@ catalogue!(Packetizer {
     PCMU = rtcSetPCMUPacketizer,
     PCMA = rtcSetPCMAPacketizer,
     G722 = rtcSetG722Packetizer,
+    VP8 = rtcSetVP8Packetizer,
+    VP9 = rtcSetVP9Packetizer,
 });
 
 catalogue!(Predicate {
@@ -452,6 +461,222 @@ impl Library {
 
     pub(crate) fn create_ws(&self, url: Option<&CStr>) -> c_int {
         call!(self, rtcCreateWebSocket(chars(url)))
+    }
+}
+
+/// What a packetizer is set up with.
+pub(crate) struct Packetizing {
+    pub(crate) ssrc: u32,
+    pub(crate) payload_type: u8,
+    pub(crate) clock_rate: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) max_fragment: u16,
+    pub(crate) separator: c_int,
+    /// Identifier, minimum and maximum.
+    pub(crate) playout_delay: (u8, u16, u16),
+    /// Identifier, then chroma siting (two), range, primaries, transfer, matrix.
+    pub(crate) color: [u8; 7],
+}
+
+impl Default for Packetizing {
+    fn default() -> Self {
+        Self {
+            ssrc: 42,
+            payload_type: 96,
+            clock_rate: 90_000,
+            sequence: 100,
+            timestamp: 1000,
+            max_fragment: 0,
+            separator: 0,
+            playout_delay: (0, 0, 0),
+            color: [0; 7],
+        }
+    }
+}
+
+/// Tracks and media.
+impl Library {
+    pub(crate) fn add_track_ex(
+        &self,
+        pc: c_int,
+        numbers: (c_int, c_int, c_int, u32),
+        texts: [Option<&CStr>; 5],
+    ) -> c_int {
+        let (direction, codec, payload_type, ssrc) = numbers;
+        let [mid, name, msid, track_id, profile] = texts.map(chars);
+        let init = RawTrackInit {
+            direction,
+            codec,
+            payload_type,
+            ssrc,
+            mid,
+            name,
+            msid,
+            track_id,
+            profile,
+        };
+        call!(self, rtcAddTrackEx(pc, &init))
+    }
+
+    /// The direction of a track, or what went wrong.
+    pub(crate) fn direction(&self, tr: c_int) -> c_int {
+        let mut direction = -99;
+        match call!(self, rtcGetTrackDirection(tr, &mut direction)) {
+            OK => direction,
+            code => code,
+        }
+    }
+
+    pub(crate) fn set_packetizer(
+        &self,
+        function: Packetizer,
+        tr: c_int,
+        cname: Option<&CStr>,
+        with: &Packetizing,
+    ) -> c_int {
+        let Some(pointer) = (function.pick)(&self.table) else {
+            skip(&format!("{} is not in the library", function.name))
+        };
+        let [id, horizontal, vertical, range, primaries, transfer, matrix] = with.color;
+        let init = RawPacketizerInit {
+            ssrc: with.ssrc,
+            cname: chars(cname),
+            payload_type: with.payload_type,
+            clock_rate: with.clock_rate,
+            sequence_number: with.sequence,
+            timestamp: with.timestamp,
+            max_fragment_size: with.max_fragment,
+            nal_separator: with.separator,
+            obu_packetization: 1,
+            playout_delay_id: with.playout_delay.0,
+            playout_delay_min: with.playout_delay.1,
+            playout_delay_max: with.playout_delay.2,
+            color_space_id: id,
+            color_chroma_siting_horz: horizontal,
+            color_chroma_siting_vert: vertical,
+            color_range: range,
+            color_primaries: primaries,
+            color_transfer: transfer,
+            color_matrix: matrix,
+        };
+        // SAFETY: the structure and its text outlive the call.
+        unsafe { pointer(tr, &init) }
+    }
+
+    pub(crate) fn depacketize_nal(&self, h265: bool, tr: c_int, separator: c_int) -> c_int {
+        match h265 {
+            true => call!(self, rtcSetH265Depacketizer(tr, separator)),
+            false => call!(self, rtcSetH264Depacketizer(tr, separator)),
+        }
+    }
+
+    pub(crate) fn on_frame(&self, tr: c_int) -> c_int {
+        call!(self, rtcSetFrameCallback(tr, Some(callbacks::on_frame)))
+    }
+
+    pub(crate) fn chain_pli(&self, tr: c_int, listen: bool) -> c_int {
+        let callback: PlainCallback = if listen { Some(callbacks::on_keyframe) } else { None };
+        call!(self, rtcChainPliHandler(tr, callback))
+    }
+
+    pub(crate) fn chain_remb(&self, tr: c_int, listen: bool) -> c_int {
+        let callback: UnsignedCallback = if listen { Some(callbacks::on_bitrate) } else { None };
+        call!(self, rtcChainRembHandler(tr, callback))
+    }
+
+    pub(crate) fn ask_bitrate(&self, tr: c_int, bitrate: c_uint) -> c_int {
+        call!(self, rtcRequestBitrate(tr, bitrate))
+    }
+
+    pub(crate) fn timestamp_of(&self, tr: c_int, seconds: f64) -> Result<u32, c_int> {
+        let mut out = 0;
+        let code = call!(self, rtcTransformSecondsToTimestamp(tr, seconds, &mut out));
+        if code == OK { Ok(out) } else { Err(code) }
+    }
+
+    pub(crate) fn seconds_of(&self, tr: c_int, timestamp: u32) -> Result<f64, c_int> {
+        let mut out = 0.0;
+        let code = call!(self, rtcTransformTimestampToSeconds(tr, timestamp, &mut out));
+        if code == OK { Ok(out) } else { Err(code) }
+    }
+
+    pub(crate) fn current_timestamp(&self, tr: c_int) -> Result<u32, c_int> {
+        let mut out = 0;
+        let code = call!(self, rtcGetCurrentTrackTimestamp(tr, &mut out));
+        if code == OK { Ok(out) } else { Err(code) }
+    }
+
+    pub(crate) fn set_timestamp(&self, tr: c_int, timestamp: u32) -> c_int {
+        call!(self, rtcSetTrackRtpTimestamp(tr, timestamp))
+    }
+
+    pub(crate) fn last_report(&self, tr: c_int) -> Result<u32, c_int> {
+        let mut out = 0;
+        let code = call!(self, rtcGetLastTrackSenderReportTimestamp(tr, &mut out));
+        if code == OK { Ok(out) } else { Err(code) }
+    }
+
+    pub(crate) fn sync_timestamps(&self, tr: c_int) -> Result<(u64, u64), c_int> {
+        let (mut rtp, mut ntp) = (0, 0);
+        let code = call!(self, rtcGetTrackRtcpSyncTimestamps(tr, &mut rtp, &mut ntp));
+        if code == OK { Ok((rtp, ntp)) } else { Err(code) }
+    }
+
+    pub(crate) fn ssrcs_of_track(&self, tr: c_int) -> Vec<u32> {
+        let mut out = [0; 16];
+        let count = call!(self, rtcGetSsrcsForTrack(tr, out.as_mut_ptr(), 16));
+        out[..usize::try_from(count).unwrap_or(0)].to_vec()
+    }
+
+    pub(crate) fn payload_types_of(&self, tr: c_int, codec: &CStr) -> Vec<c_int> {
+        let mut out = [0; 16];
+        let codec = codec.as_ptr();
+        let count = call!(self, rtcGetTrackPayloadTypesForCodec(tr, codec, out.as_mut_ptr(), 16));
+        out[..usize::try_from(count).unwrap_or(0)].to_vec()
+    }
+
+    pub(crate) fn cname_of(&self, tr: c_int, ssrc: u32) -> Option<String> {
+        let mut out = [0u8; 64];
+        let count = call!(self, rtcGetCNameForSsrc(tr, ssrc, out.as_mut_ptr().cast(), 64));
+        let text = CStr::from_bytes_until_nul(&out).expect("a terminated string");
+        (count > 0).then(|| text.to_string_lossy().into_owned())
+    }
+
+    pub(crate) fn ssrcs_of_type(&self, kind: Option<&CStr>, sdp: Option<&CStr>) -> (c_int, u32) {
+        let mut out = [0; 16];
+        let pointer = out.as_mut_ptr();
+        (call!(self, rtcGetSsrcsForType(chars(kind), chars(sdp), pointer, 16)), out[0])
+    }
+
+    pub(crate) fn set_ssrc_of_type(&self, kind: &CStr, sdp: &CStr, ssrc: Option<u32>) -> String {
+        let mut out = vec![0u8; 1 << 14];
+        let mut init = RawSsrcForTypeInit {
+            ssrc: ssrc.unwrap_or(0),
+            name: c"name".as_ptr(),
+            msid: c"stream".as_ptr(),
+            track_id: null(),
+        };
+        let init = if ssrc.is_some() { &raw mut init } else { null_mut() };
+        let (kind, sdp, size) = (kind.as_ptr(), sdp.as_ptr(), out.len() as c_int);
+        let code = call!(self, rtcSetSsrcForType(kind, sdp, out.as_mut_ptr().cast(), size, init));
+        if code < 0 {
+            return code_name(code);
+        }
+        let text = CStr::from_bytes_until_nul(&out).expect("a terminated string");
+        text.to_string_lossy().into_owned()
+    }
+
+    /// Has every incoming packet of a connection pass `answer`; one interceptor at a time.
+    pub(crate) fn intercept(&'static self, pc: c_int, answer: fn(&[u8]) -> Answer) -> c_int {
+        callbacks::set_interceptor(self, answer);
+        call!(self, rtcSetMediaInterceptorCallback(pc, Some(callbacks::on_media)))
+    }
+
+    /// An opaque message of `data`.
+    pub(super) fn opaque(&self, data: &[u8]) -> *mut c_void {
+        let pointer = data.as_ptr().cast_mut().cast();
+        call!(self, rtcCreateOpaqueMessage(pointer, data.len() as c_int)).cast()
     }
 }
 

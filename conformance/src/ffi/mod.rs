@@ -7,7 +7,7 @@ mod calls;
 mod table;
 mod types;
 
-pub(crate) use callbacks::{Slot, log_lines};
+pub(crate) use callbacks::{Answer, Slot, log_lines};
 pub(crate) use calls::*;
 pub(crate) use table::*;
 pub(crate) use types::*;

@@ -135,6 +135,22 @@ functions! {
     rtcSetSctpSettings(*const SctpSettings) -> c_int;
     rtcPreload();
     rtcCleanup();
+    rtcSetFrameCallback(c_int, FrameCallback) -> c_int;
+    rtcSetVP8Packetizer(c_int, *const RawPacketizerInit) -> c_int;
+    rtcSetVP9Packetizer(c_int, *const RawPacketizerInit) -> c_int;
+    rtcSetH264Depacketizer(c_int, c_int) -> c_int;
+    rtcSetH265Depacketizer(c_int, c_int) -> c_int;
+    rtcSetAV1Depacketizer(c_int, c_int) -> c_int;
+    rtcSetVP8Depacketizer(c_int) -> c_int;
+    rtcSetVP9Depacketizer(c_int) -> c_int;
+    rtcSetOpusDepacketizer(c_int) -> c_int;
+    rtcSetAACDepacketizer(c_int) -> c_int;
+    rtcSetPCMUDepacketizer(c_int) -> c_int;
+    rtcSetPCMADepacketizer(c_int) -> c_int;
+    rtcSetG722Depacketizer(c_int) -> c_int;
+    rtcChainPacingHandler(c_int, Seconds, c_int) -> c_int;
+    rtcGetTrackRtcpSyncTimestamps(c_int, *mut u64, *mut u64) -> c_int;
+    rtcGetPayloadTypesForCodec(Chars, Chars, *mut c_int, c_int) -> c_int;
     rtcCleanupNow(c_int) -> c_int;
     rtcGetBackendNames(c_int, Buffer, c_int) -> c_int;
     rtcGetPeerConnectionBackend(c_int, c_int, Buffer, c_int) -> c_int;
@@ -142,8 +158,9 @@ functions! {
     rtcSetIceRecoveryTimeout(c_int, c_int) -> c_int;
 }
 
-/// How many of [`NAMES`] are extensions of ours and not in rtc.h 0.24.5.
-pub(crate) const EXTENSIONS: usize = 5;
+/// How many of [`NAMES`] are not in rtc.h 0.24.5: those of the release after it, and extensions of
+/// ours.
+pub(crate) const EXTENSIONS: usize = 21;
 
 /// A loaded library; never unloaded, since its threads may outlive any handle.
 pub(crate) struct Library {

@@ -115,6 +115,13 @@ pub(crate) struct RawPacketizerInit {
 }
 
 #[repr(C)]
+pub(crate) struct RawFrameInfo {
+    pub(crate) timestamp: u32,
+    pub(crate) payload_type: u8,
+    pub(crate) timestamp_seconds: c_double,
+}
+
+#[repr(C)]
 pub(crate) struct RawSsrcForTypeInit {
     pub(crate) ssrc: u32,
     pub(crate) name: *const c_char,
@@ -172,6 +179,8 @@ pub(crate) type TextCallback = Option<extern "C" fn(c_int, *const c_char, *mut c
 pub(crate) type MessageCallback = Option<extern "C" fn(c_int, *const c_char, c_int, *mut c_void)>;
 pub(crate) type InterceptorCallback =
     Option<extern "C" fn(c_int, *const c_char, c_int, *mut c_void) -> *mut c_void>;
+pub(crate) type FrameCallback =
+    Option<extern "C" fn(c_int, *const c_char, c_int, *const RawFrameInfo, *mut c_void)>;
 pub(crate) type UnsignedCallback = Option<extern "C" fn(c_int, c_uint, *mut c_void)>;
 
 pub(crate) type Seconds = c_double;

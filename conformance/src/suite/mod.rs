@@ -20,6 +20,7 @@ mod failures;
 mod hostile;
 mod ids;
 mod logging;
+mod media;
 mod negotiation;
 mod pairs;
 mod queue;
@@ -97,6 +98,7 @@ const TOPICS: &[Topic] = &[
     ("hostile", hostile::cases),
     ("pairs", pairs::cases),
     ("tracks", tracks::cases),
+    ("media", media::cases),
     ("soak", soak::cases),
 ];
 

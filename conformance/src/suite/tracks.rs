@@ -1,11 +1,12 @@
-//! Tracks: negotiation, packets both ways, closing. Every test is run with the library under test
-//! on either side, as in `pairs`.
+//! Tracks: descriptions, negotiation, packets both ways, closing. Where two libraries take part,
+//! the library under test is on either side, as in `pairs`.
 
 use super::Case;
 use crate::ffi::*;
+use crate::inbox::{Event, QUIET};
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Channel, Pair, Peer, Signalling};
+use crate::peer::{Channel, Pair, Peer, Signalling, eventually};
 
 macro_rules! both_ways {
     ($($name:literal => $test:path),* $(,)?) => {
@@ -21,20 +22,64 @@ macro_rules! both_ways {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    both_ways![
+    let mut cases = both_ways![
         "packets cross in both directions" => packets,
-    ]
+        "streams of two tracks do not mix" => two_tracks,
+        "a track beside a data channel works" => beside_a_channel,
+    ];
+    cases.extend([
+        Case::new("a track is described as it was made", described),
+        Case::new("G722 is audio", g722).fixes("B-22"),
+        Case::new("codes of what a track cannot send", refused),
+        Case::new("directions are kept", directions),
+        Case::new("a mid names one track", same_mid),
+        Case::new("an answer repeats no stream of the offerer", simulcast).fixes("B-11"),
+        Case::new("static payload types need no map", static_types).fixes("B-15"),
+        Case::new("retransmission formats are kept", rtx),
+        Case::new("the queue of a track can be looked at", peek).fixes("B-7"),
+        Case::new("a closed track stays closed", closed),
+        Case::new("a track added to a connection without media opens", late).fixes("media later"),
+        Case::new("a removed track is closed on both sides", removed).fixes("B-8"),
+        Case::new("packets that no description announces find their track", unannounced)
+            .fixes("B-23"),
+        Case::new("the track callback may negotiate", negotiating).fixes("B-3"),
+        Case::new("closing a connection with media only is told", goodbye).fixes("B-29"),
+    ]);
+    cases
 }
 
-const VIDEO: &str = "video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\na=sendrecv\r\n\
+pub(super) const VIDEO: &str = "video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\na=sendrecv\r\n\
      a=rtpmap:96 VP8/90000\r\na=ssrc:42 cname:us\r\n";
+const AUDIO: &str = "audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:a\r\na=sendrecv\r\n\
+     a=rtpmap:111 opus/48000/2\r\na=ssrc:43 cname:us\r\n";
+const MID: &str = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
 
-fn pair(a: Lib, b: Lib) -> Pair {
+pub(super) fn pair(a: Lib, b: Lib) -> Pair {
     Pair::of(Peer::new(a), Peer::new(b), Signalling::Trickle)
 }
 
+/// Two peers with one track, open on both sides.
+pub(super) struct Linked {
+    pub(super) near: Channel,
+    pub(super) far: Channel,
+    pub(super) pair: Pair,
+}
+
+impl Linked {
+    pub(super) fn new(a: Lib, b: Lib, description: &str) -> Self {
+        let pair = pair(a, b);
+        let near = pair.a.track(description);
+        pair.a.set_local("offer");
+        let far = pair.b.incoming_track(0);
+        pair.wait_connected();
+        near.wait_open();
+        far.wait_open();
+        Self { near, far, pair }
+    }
+}
+
 /// An RTP packet with that payload type, sequence number and SSRC, and so many bytes of payload.
-fn rtp(payload_type: u8, sequence: u16, ssrc: u32, payload: usize) -> Vec<u8> {
+pub(super) fn rtp(payload_type: u8, sequence: u16, ssrc: u32, payload: usize) -> Vec<u8> {
     let mut packet = vec![0x80, payload_type];
     packet.extend(sequence.to_be_bytes());
     packet.extend(1000u32.to_be_bytes());
@@ -48,7 +93,7 @@ fn receiver_report(ssrc: u32) -> Vec<u8> {
     [&[0x80, 201, 0, 1][..], &ssrc.to_be_bytes()].concat()
 }
 
-/// Sends packets until all have come: some are lost while the other side is still opening.
+/// Sends packets and waits until all have come.
 fn cross(from: &Channel, to: &Channel, packets: &[Vec<u8>]) {
     let before = to.messages().len();
     for packet in packets {
@@ -63,18 +108,292 @@ fn cross(from: &Channel, to: &Channel, packets: &[Vec<u8>]) {
 }
 
 fn packets(a: Lib, b: Lib) {
-    let pair = pair(a, b);
-    let near = pair.a.track(VIDEO);
-    pair.a.set_local("offer");
-    let far = pair.b.incoming_track(0);
-    pair.wait_connected();
-    near.wait_open();
-    far.wait_open();
+    let linked = Linked::new(a, b, VIDEO);
     let sent = |ssrc| {
         let mut packets: Vec<_> = (0..20).map(|n| rtp(96, n, ssrc, 60 * usize::from(n))).collect();
         packets.push(receiver_report(ssrc));
         packets
     };
-    cross(&near, &far, &sent(42));
-    cross(&far, &near, &sent(43));
+    cross(&linked.near, &linked.far, &sent(42));
+    cross(&linked.far, &linked.near, &sent(45));
+}
+
+fn two_tracks(a: Lib, b: Lib) {
+    let pair = pair(a, b);
+    let (audio, video) = (pair.a.track(AUDIO), pair.a.track(VIDEO));
+    pair.a.set_local("offer");
+    let (first, second) = (pair.b.incoming_track(0), pair.b.incoming_track(1));
+    for track in [&audio, &video, &first, &second] {
+        track.wait_open();
+    }
+    for (from, to, payload_type, ssrc) in [(&audio, &first, 111, 43), (&video, &second, 96, 42)] {
+        let packets: Vec<_> = (0..10).map(|n| rtp(payload_type, n, ssrc, 100)).collect();
+        cross(from, to, &packets);
+    }
+    std::thread::sleep(QUIET);
+    assert_eq!((first.messages().len(), second.messages().len()), (10, 10));
+}
+
+fn beside_a_channel(a: Lib, b: Lib) {
+    let pair = pair(a, b);
+    let track = pair.a.track(VIDEO);
+    let (near, far) = pair.open("beside");
+    let other = pair.b.incoming_track(0);
+    track.wait_open();
+    other.wait_open();
+    cross(&track, &other, &[rtp(96, 1, 42, 1000)]);
+    near.send_text(c"and text");
+    far.wait_messages(1);
+}
+
+fn described(lab: &Lab) {
+    let peer = Peer::new(lab.lib);
+    let make = |codec, direction, name: Option<&std::ffi::CStr>| {
+        let texts = [Some(c"m"), name, name, None, None];
+        lab.lib.add_track_ex(peer.id, (direction, codec, 96, 42), texts)
+    };
+    let mut rows = Rows::new();
+    let h264 = make(0, 1, Some(c"n"));
+    rows.equal(
+        "H264",
+        lab.lib.string(Getter::TRACK_DESCRIPTION, h264).unwrap_or_default(),
+        "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:m\r\na=sendonly\r\n\
+         a=ssrc:42 cname:n\r\na=ssrc:42 msid:n n\r\na=msid:n n\r\na=rtcp-mux\r\n\
+         a=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+         a=rtcp-fb:96 goog-remb\r\n"
+            .into(),
+    );
+    for (codec, map) in [
+        (1, "VP8/90000"),
+        (2, "VP9/90000"),
+        (3, "H265/90000"),
+        (4, "AV1/90000"),
+        (128, "opus/48000/2"),
+        (129, "PCMU/8000/1"),
+        (130, "PCMA/8000/1"),
+        (131, "MP4A-LATM/48000/2"),
+        (132, "G722/8000/1"),
+    ] {
+        let peer = Peer::new(lab.lib);
+        let texts = [Some(c"m"), None, None, None, None];
+        let id = lab.lib.add_track_ex(peer.id, (3, codec, 96, 42), texts);
+        let text = lab.lib.string(Getter::TRACK_DESCRIPTION, id).unwrap_or_default();
+        rows.holds(format!("{map} in {text:?}"), text.contains(&format!("a=rtpmap:96 {map}\r\n")));
+        rows.holds(format!("{map} sendrecv"), text.contains("a=sendrecv\r\n"));
+        rows.code(format!("{map} direction"), lab.lib.direction(id), 3);
+        rows.equal(map, lab.lib.string(Getter::TRACK_MID, id), Ok("m".into()));
+    }
+    rows.code("no such codec", make(99, 1, None), INVALID);
+}
+
+fn g722(lab: &Lab) {
+    let peer = Peer::new(lab.lib);
+    let id = lab.lib.add_track_ex(peer.id, (1, 132, 9, 1), [None; 5]);
+    assert_eq!(lab.lib.string(Getter::TRACK_MID, id), Ok("audio".into()));
+}
+
+fn refused(lab: &Lab) {
+    let pair = pair(lab.lib, lab.partner());
+    let near = pair.a.track(VIDEO);
+    let lib = lab.lib;
+    let mut rows = Rows::new();
+    rows.code("before it is open", lib.send_binary(near.id, &rtp(96, 1, 42, 10)), FAILURE);
+    rows.equal("it is not open", near.is_open(), false);
+    pair.a.set_local("offer");
+    near.wait_open();
+    rows.code("a runt", lib.send_binary(near.id, &[0x80; 11]), FAILURE);
+    rows.code("NULL", lib.send_raw(near.id, None, 1), INVALID);
+    rows.code("a packet", lib.send_binary(near.id, &rtp(96, 1, 42, 10)), OK);
+    rows.equal("nothing is buffered", near.by_id(ById::BUFFERED_AMOUNT), 0);
+    rows.equal("what fits", near.by_id(ById::MAX_MESSAGE_SIZE), 1220);
+    near.by_id(ById::CLOSE);
+    rows.code("once closed", lib.send_binary(near.id, &rtp(96, 2, 42, 10)), FAILURE);
+    rows.equal("it is closed", near.is_closed(), true);
+}
+
+fn directions(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.partner(), &VIDEO.replace("sendrecv", "sendonly"));
+    let (near, far) = (&linked.near, &linked.far);
+    assert_eq!(lab.lib.direction(near.id), 1);
+    assert_eq!(lab.partner().direction(far.id), 2);
+    let code = lab.partner().send_binary(far.id, &rtp(96, 1, 9, 10));
+    assert_eq!(code, OK, "what the direction forbids is dropped");
+    cross(near, far, &[rtp(96, 1, 42, 10)]);
+    // Feedback goes either way; the packet before it does not.
+    cross(far, near, &[receiver_report(9)]);
+    assert_eq!(near.messages().len(), 1);
+}
+
+fn same_mid(lab: &Lab) {
+    let peer = Peer::new(lab.lib);
+    let (first, second) = (peer.track(VIDEO), peer.track(&VIDEO.replace("42", "44")));
+    assert_ne!(first.id, second.id);
+    let text = lab.lib.string(Getter::TRACK_DESCRIPTION, first.id).unwrap_or_default();
+    assert!(text.contains("a=ssrc:44"), "{text}");
+    second.by_id(ById::CLOSE);
+    assert!(first.is_closed());
+}
+
+fn peek(lab: &Lab) {
+    let linked = Linked::new(lab.partner(), lab.lib, VIDEO);
+    let far = &linked.far;
+    lab.lib.listen(Slot::Message, far.id, false);
+    linked.near.send_binary(&rtp(96, 1, 42, 100));
+    far.wait_until("a packet", |far| far.by_id(ById::AVAILABLE_AMOUNT) == 112);
+    let mut rows = Rows::new();
+    let mut buffer = [0; 200];
+    for _ in 0..2 {
+        rows.equal("peek", lab.lib.receive(far.id, None, 0), Received(OK, 112));
+    }
+    let small = lab.lib.receive(far.id, Some(&mut buffer[..20]), 20);
+    rows.equal("too small", small, Received(TOO_SMALL, 112));
+    let taken = lab.lib.receive(far.id, Some(&mut buffer), 200);
+    rows.equal("take", taken, Received(OK, 112));
+    rows.holds("the packet", buffer[..112] == rtp(96, 1, 42, 100));
+}
+
+fn closed(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.partner(), VIDEO);
+    assert_eq!(linked.near.by_id(ById::CLOSE), OK);
+    // The callback ran in the call.
+    assert_eq!(linked.near.count(&Event::Closed), 1);
+    assert_eq!(linked.near.by_id(ById::CLOSE), OK);
+    assert_eq!(linked.near.count(&Event::Closed), 1);
+    assert!(!linked.near.is_open());
+}
+
+fn late(lab: &Lab) {
+    let pair = pair(lab.lib, lab.lib);
+    let _channel = pair.open("first");
+    pair.wait_connected();
+    let near = pair.a.track(VIDEO);
+    assert!(lab.lib.test(Predicate::NEGOTIATION_NEEDED, pair.a.id));
+    pair.a.set_local("offer");
+    let far = pair.b.incoming_track(0);
+    near.wait_open();
+    far.wait_open();
+    cross(&near, &far, &[rtp(96, 1, 42, 10)]);
+}
+
+fn removed(lab: &Lab) {
+    let pair = pair(lab.lib, lab.lib);
+    let (audio, video) = (pair.a.track(AUDIO), pair.a.track(VIDEO));
+    pair.a.set_local("offer");
+    let (_first, second) = (pair.b.incoming_track(0), pair.b.incoming_track(1));
+    audio.wait_open();
+    second.wait_open();
+    video.by_id(ById::CLOSE);
+    pair.a.set_local("offer");
+    second.wait_closed();
+    eventually("the answer", || {
+        let local = pair.b.string(Getter::LOCAL_DESCRIPTION).unwrap_or_default();
+        local.contains("m=video 0 ")
+    });
+    eventually("agreement", || !lab.lib.test(Predicate::NEGOTIATION_NEEDED, pair.a.id));
+}
+
+fn unannounced(lab: &Lab) {
+    let pair = pair(lab.lib, lab.lib);
+    let with_mid = |description: &str| format!("{description}{MID}");
+    let audio = pair.a.track(&with_mid(AUDIO));
+    let video = pair.a.track(&with_mid(VIDEO));
+    // A second video track, so that its payload type tells nothing.
+    let other = VIDEO.replace("mid:v", "mid:w").replace("42", "52");
+    let other = pair.a.track(&with_mid(&other));
+    pair.a.set_local("offer");
+    let far: Vec<_> = (0..3).map(|n| pair.b.incoming_track(n)).collect();
+    for track in [&audio, &video, &other].into_iter().chain(&far) {
+        track.wait_open();
+    }
+    cross(&audio, &far[0], &[rtp(111, 1, 7001, 10)]);
+    let named = |mid: u8, ssrc: u32| {
+        let mut packet = rtp(96, 1, ssrc, 0);
+        packet[0] |= 0x10;
+        packet.extend([0xbe, 0xde, 0, 1, 0x40, mid, 0, 0]);
+        packet
+    };
+    cross(&video, &far[1], &[named(b'v', 7002)]);
+    cross(&other, &far[2], &[named(b'w', 7003)]);
+    // Once named, the stream is known.
+    cross(&other, &far[2], &[rtp(96, 2, 7003, 10)]);
+    // Nothing tells whose this is.
+    video.send_binary(&rtp(96, 1, 7004, 10));
+    std::thread::sleep(QUIET);
+    let counts: Vec<_> = far.iter().map(|track| track.messages().len()).collect();
+    assert_eq!(counts, [1, 1, 2]);
+}
+
+fn negotiating(lab: &Lab) {
+    let pair = pair(lab.lib, lab.lib);
+    let lib = lab.lib;
+    let (id, done) = (pair.b.id, std::sync::Mutex::new(false));
+    pair.b.inbox.hook(move |_, recorded| {
+        if recorded.owner == id && matches!(recorded.event, Event::Track(_)) {
+            let first = !std::mem::replace(&mut *done.lock().expect("no panic"), true);
+            if first {
+                assert!(lib.test(Predicate::NEGOTIATION_NEEDED, id));
+                let code = lib.add_track(id, Some(c"audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:b\r\n"));
+                assert!(code > 0, "rtcAddTrack in the callback: {}", code_name(code));
+                assert_eq!(lib.set_local_description(id, Some(c"answer")), OK);
+            }
+        }
+    });
+    let near = pair.a.track(VIDEO);
+    pair.a.set_local("offer");
+    near.wait_open();
+    // What was added in the callback is offered as soon as the first exchange is over.
+    let added = pair.a.incoming_track(0);
+    added.wait_open();
+    assert_eq!(lib.string(Getter::TRACK_MID, added.id), Ok("b".into()));
+}
+
+fn goodbye(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.partner(), VIDEO);
+    let before = std::time::Instant::now();
+    linked.pair.a.close();
+    linked.pair.b.wait_state(State::Closed);
+    linked.far.wait_closed();
+    assert!(before.elapsed().as_secs() < 5, "told after {:?}", before.elapsed());
+}
+
+/// What the library answers to an offer of one section.
+fn answer_to(lab: &Lab, description: &str) -> (Peer, String) {
+    let (offerer, answerer) = (Peer::manual(lab.lib), Peer::manual(lab.lib));
+    let _track = offerer.track(description);
+    let offer = offerer.describe("offer");
+    assert_eq!(answerer.set_remote(&offer, "offer"), OK, "{offer}");
+    let answer = answerer.describe("answer");
+    (answerer, answer)
+}
+
+fn simulcast(lab: &Lab) {
+    let streams = ["a=rid:lo send", "a=rid:hi send", "a=simulcast:send lo;hi", "a=msid:s t"];
+    let description = format!("{VIDEO}{}\r\n", streams.join("\r\n"));
+    let (answerer, answer) = answer_to(lab, &description);
+    let remote = answerer.string(Getter::REMOTE_DESCRIPTION).unwrap_or_default();
+    let mut rows = Rows::new();
+    for line in streams {
+        rows.holds(format!("{line} is kept"), remote.contains(line));
+        rows.holds(format!("{line} is not repeated"), !answer.contains(line));
+    }
+    rows.holds("no SSRC is repeated", !answer.contains("a=ssrc"));
+}
+
+fn static_types(lab: &Lab) {
+    let description = "audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:a\r\na=fmtp:0 x=1\r\n";
+    let (_answerer, answer) = answer_to(lab, description);
+    assert!(answer.contains("m=audio ") && !answer.contains("a=rtpmap:0 /0"), "{answer}");
+}
+
+fn rtx(lab: &Lab) {
+    let lines = ["a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96"];
+    let description = VIDEO.replace("SAVPF 96", "SAVPF 96 97") + &lines.join("\r\n") + "\r\n";
+    let (answerer, answer) = answer_to(lab, &description);
+    let mut rows = Rows::new();
+    rows.holds("the formats", answer.contains("UDP/TLS/RTP/SAVPF 96 97\r\n"));
+    for line in lines {
+        rows.holds(line, answer.contains(line));
+    }
+    let track = answerer.incoming_track(0);
+    rows.equal("of the codec", lab.lib.payload_types_of(track.id, c"rtx"), vec![97]);
 }

@@ -513,6 +513,51 @@ rtcSetAACPacketizationHandler(int tr, const rtcPacketizationHandlerInit *init) {
 	return rtcSetAACPacketizer(tr, init);
 }
 
+/* ---- Media: of the release after 0.24.5 -------------------------------------------------------
+ *
+ * These are not in libdatachannel 0.24.5: a program that calls one needs librtc, or a later
+ * libdatachannel. */
+
+/* What is known of a frame. */
+typedef struct {
+	uint32_t timestamp;      /* RTP timestamp, in ticks */
+	uint8_t payloadType;     /* RTP payload type */
+	double timestampSeconds; /* the timestamp in seconds */
+} rtcFrameInfo;
+
+typedef void(RTC_API *rtcFrameCallbackFunc)(int tr, const char *data, int size,
+                                            const rtcFrameInfo *info, void *ptr);
+
+/* Frames of a track that has a depacketizer; without this callback they are messages. */
+RTC_C_EXPORT int rtcSetFrameCallback(int tr, rtcFrameCallbackFunc cb);
+
+RTC_C_EXPORT int rtcSetVP8Packetizer(int tr, const rtcPacketizerInit *init);
+RTC_C_EXPORT int rtcSetVP9Packetizer(int tr, const rtcPacketizerInit *init);
+
+/* Make the track deliver encoded samples, put together from RTP packets. */
+RTC_C_EXPORT int rtcSetH264Depacketizer(int tr, rtcNalUnitSeparator separator);
+RTC_C_EXPORT int rtcSetH265Depacketizer(int tr, rtcNalUnitSeparator separator);
+/* Samples are temporal units, whatever the packetization. */
+RTC_C_EXPORT int rtcSetAV1Depacketizer(int tr, rtcObuPacketization packetization);
+RTC_C_EXPORT int rtcSetVP8Depacketizer(int tr);
+RTC_C_EXPORT int rtcSetVP9Depacketizer(int tr);
+RTC_C_EXPORT int rtcSetOpusDepacketizer(int tr);
+RTC_C_EXPORT int rtcSetAACDepacketizer(int tr);
+RTC_C_EXPORT int rtcSetPCMUDepacketizer(int tr);
+RTC_C_EXPORT int rtcSetPCMADepacketizer(int tr);
+RTC_C_EXPORT int rtcSetG722Depacketizer(int tr);
+
+/* Adds a stage that spreads packets: so many bits per second, in bursts so many ms apart. */
+RTC_C_EXPORT int rtcChainPacingHandler(int tr, double bitsPerSecond, int sendIntervalMs);
+
+/* RTP and NTP time of the last sender report that came; RTC_ERR_NOT_AVAIL before the first. */
+RTC_C_EXPORT int rtcGetTrackRtcpSyncTimestamps(int tr, uint64_t *rtpTimestamp,
+                                               uint64_t *ntpTimestamp);
+
+/* The payload types of a codec in a description. */
+RTC_C_EXPORT int rtcGetPayloadTypesForCodec(const char *sdp, const char *ccodec, int *buffer,
+                                            int size);
+
 #endif /* RTC_ENABLE_MEDIA */
 
 /* ---- WebSocket ------------------------------------------------------------------------------- */

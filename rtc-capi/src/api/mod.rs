@@ -4,9 +4,10 @@ pub mod backends;
 pub mod channel;
 pub mod data_channel;
 pub mod global;
+#[cfg(feature = "media")]
+pub mod media;
 pub mod peer;
 pub mod restart;
 pub mod track;
-pub mod unavailable;
 #[cfg(feature = "websocket")]
 pub mod websocket;

@@ -1,7 +1,8 @@
 //! Tracks.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_uint};
 
+use librtc::media::Request;
 use librtc::sdp::{Codec, Direction, Media};
 use librtc::{Error, Result};
 
@@ -49,6 +50,18 @@ exports! {
     pub extern "C" fn rtcGetTrackDirection(tr: c_int, direction: *mut c_int) -> c_int {
         let actual = handles::track(tr)?.direction();
         *required_mut(direction, "direction")? = actual as c_int;
+        SUCCESS
+    }
+
+    /// Asks the peer for a key frame, if a handler of the track can.
+    pub extern "C" fn rtcRequestKeyframe(tr: c_int) -> c_int {
+        handles::track(tr)?.request(Request::Keyframe)?;
+        SUCCESS
+    }
+
+    /// Asks the peer to send at most so many bits per second, if a handler of the track can.
+    pub extern "C" fn rtcRequestBitrate(tr: c_int, bitrate: c_uint) -> c_int {
+        handles::track(tr)?.request(Request::Bitrate(bitrate.into()))?;
         SUCCESS
     }
 }

@@ -6,6 +6,7 @@
 use crate::error::Result;
 
 mod data_channel;
+mod media;
 mod message;
 mod port;
 mod slots;
@@ -13,6 +14,7 @@ mod track;
 
 pub use data_channel::DataChannel;
 pub(crate) use data_channel::Phase;
+pub use media::{BitrateHandler, FrameHandler};
 pub use message::{Message, MessageKind};
 pub(crate) use message::{ppid, to_wire};
 pub(crate) use port::news;

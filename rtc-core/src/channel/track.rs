@@ -6,8 +6,10 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rtc_media::{Chain, Event, Request};
 
-use super::{Channel, Message, Port, Source, news};
+use super::media::MediaPort;
+use super::{BitrateHandler, Channel, FrameHandler, Handler, Message, Port, Source, news};
 use crate::error::{Error, Result};
 use crate::peer::Peer;
 use crate::runtime::lane::Bell;
@@ -44,9 +46,15 @@ pub struct Track {
     peer: Weak<Peer>,
     mid: Box<str>,
     is_audio: bool,
+    is_video: bool,
     max_message_size: usize,
     state: Mutex<State>,
+    /// What packets pass on their way to and from the user.
+    chain: Mutex<Chain>,
+    /// RTP and NTP time of the last sender report of the peer.
+    reported: Mutex<Option<(u32, u64)>>,
     pub(crate) port: Port,
+    media: MediaPort,
 }
 
 impl Track {
@@ -56,7 +64,8 @@ impl Track {
             me: me.clone(),
             peer,
             mid: media.common.mid.as_str().into(),
-            is_audio: media.kind == "audio",
+            is_audio: media.kind.eq_ignore_ascii_case("audio"),
+            is_video: media.kind.eq_ignore_ascii_case("video"),
             max_message_size: mtu.saturating_sub(RTP_OVERHEAD),
             state: Mutex::new(State {
                 phase: Phase::Connecting,
@@ -65,7 +74,10 @@ impl Track {
                 allowed: Direction::SendRecv,
                 stranded: false,
             }),
+            chain: Mutex::default(),
+            reported: Mutex::default(),
             port: Port::new(),
+            media: MediaPort::default(),
         })
     }
 
@@ -84,7 +96,68 @@ impl Track {
         self.state.lock().media.common.direction
     }
 
+    /// Changes what packets pass on their way to and from the user: packetizers, reports and the
+    /// like. Without any, messages are whole packets.
+    pub fn with_chain<R>(&self, change: impl FnOnce(&mut Chain) -> R) -> R {
+        change(&mut self.chain.lock())
+    }
+
+    /// Asks the peer for something, if a handler of the chain can.
+    pub fn request(&self, request: Request) -> Result<()> {
+        match (self.peer.upgrade(), self.me.upgrade()) {
+            (Some(peer), Some(me)) => peer.request_media(&me, request),
+            _ => Err(Error::failure("cannot ask the peer: the connection is gone")),
+        }
+    }
+
+    /// RTP time and NTP time of the last sender report that the peer sent.
+    pub fn peer_report(&self) -> Option<(u32, u64)> {
+        *self.reported.lock()
+    }
+
+    /// Sets or clears the callback for the peer wanting a key frame. It needs a handler in the
+    /// chain.
+    pub fn on_keyframe_request(&self, handler: Option<Handler>) {
+        self.media.on_keyframe_request(handler);
+    }
+
+    /// Sets or clears the callback for estimates of the peer, in bits per second. It needs a
+    /// handler in the chain.
+    pub fn on_bitrate_estimate(&self, handler: Option<BitrateHandler>) {
+        self.media.on_bitrate_estimate(handler);
+    }
+
+    /// Sets or clears the callback for frames that a depacketizer put together; without one they
+    /// are messages.
+    pub fn on_frame(&self, handler: Option<FrameHandler>) {
+        self.media.on_frame(handler);
+    }
+
     // For the peer core.
+
+    /// Notes a sender report of the peer.
+    pub(crate) fn note_report(&self, rtp: u32, ntp: u64) {
+        *self.reported.lock() = Some((rtp, ntp));
+    }
+
+    /// Queues what the chain tells the user; false when there is no room.
+    pub(crate) fn push_event(&self, event: Event) -> bool {
+        self.media.push_event(event)
+    }
+
+    /// Queues what is left of a packet behind the chain; false when it is dropped.
+    pub(crate) fn push_message(&self, message: rtc_media::Message) -> bool {
+        match message.frame {
+            Some(info) if self.media.wants_frames() => self.media.push_frame(message.data, info),
+            _ => self.push_received(message.data),
+        }
+    }
+
+    /// Waits until no other thread runs a callback of this track.
+    pub(crate) fn wait_idle(&self) {
+        self.port.wait_idle();
+        self.media.wait_idle();
+    }
 
     /// True when it carries audio, so that its packets are marked as such (RFC 8837 §5).
     pub(crate) fn is_audio(&self) -> bool {
@@ -99,6 +172,11 @@ impl Track {
             media.common.remove();
         }
         media
+    }
+
+    /// True when it carries video, of which key frames can be asked for.
+    pub(crate) fn is_video(&self) -> bool {
+        self.is_video
     }
 
     /// Describes the track anew.
@@ -135,14 +213,9 @@ impl Track {
         state.media.common.direction.receives() && state.allowed.receives()
     }
 
-    /// The SSRCs that our description announces.
-    pub(crate) fn ssrcs(&self) -> Vec<u32> {
-        self.state.lock().media.ssrcs()
-    }
-
-    /// Queues a received packet. When the queue is full the packet is lost, as on a network; so
+    /// Queues a received packet or frame. When the queue is full the packet is lost, as on a network; so
     /// is feedback for a track that only sends, unless somebody listens.
-    pub(crate) fn push_received(&self, data: Bytes) -> bool {
+    fn push_received(&self, data: Bytes) -> bool {
         let one_way = self.state.lock().media.common.direction == Direction::SendOnly;
         if (one_way && !self.port.has_message_handler()) || !self.port.has_room() {
             return false;
@@ -170,6 +243,7 @@ impl Track {
 
     /// Marks the track closed; false when it was closed already.
     pub(crate) fn mark_closed(&self) -> bool {
+        self.chain.lock().clear();
         std::mem::replace(&mut self.state.lock().phase, Phase::Closed) != Phase::Closed
     }
 }
@@ -179,7 +253,7 @@ impl Channel for Track {
         &self.port
     }
 
-    /// Sends one RTP or RTCP packet. Media that the direction does not allow is dropped. Nothing
+    /// Sends a frame where there is a packetizer, otherwise one RTP or RTCP packet. Media that the direction does not allow is dropped. Nothing
     /// is ever queued behind the network.
     fn send(&self, message: Message) -> Result<()> {
         match (self.peer.upgrade(), self.me.upgrade()) {
@@ -197,6 +271,12 @@ impl Channel for Track {
         if closed_now {
             self.port.tell_closed();
         }
+    }
+
+    fn delete(&self) {
+        self.close();
+        self.port.close_gate();
+        self.media.close();
     }
 
     fn is_open(&self) -> bool {
@@ -236,6 +316,7 @@ impl Source for Track {
 
 impl Bell for Track {
     fn run(&self) {
+        self.media.tell();
         self.port.tell_news(self);
     }
 

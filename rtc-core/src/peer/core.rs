@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use super::Peer;
 use super::events::{IceCommand, Output, PeerEvent};
+use super::interceptor::Interceptor;
 use super::media::MediaTransport;
 use super::notes::note;
 use super::restart::Restart;
@@ -134,6 +135,7 @@ pub(crate) struct PeerCore {
     /// Tracks that the peer added and nobody was told of.
     pub(super) incoming_tracks: Vec<Arc<Track>>,
     pub(super) media: MediaTransport,
+    pub(super) interceptor: Arc<Interceptor>,
 
     output: Output,
     commands: Vec<IceCommand>,
@@ -147,7 +149,6 @@ impl PeerCore {
         seed: [u8; 32],
     ) -> Self {
         Self {
-            peer,
             config,
             dtls_backend,
             seed,
@@ -189,6 +190,8 @@ impl PeerCore {
             tracks: Vec::new(),
             incoming_tracks: Vec::new(),
             media: MediaTransport::default(),
+            interceptor: Interceptor::new(peer.clone()),
+            peer,
             output: Output::default(),
             commands: Vec::new(),
         }

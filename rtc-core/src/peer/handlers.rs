@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Peer;
 use super::events::PeerEvent;
+use super::interceptor::InterceptorHandler;
 use crate::channel::{DataChannel, Track};
-use crate::runtime::gate::Slot;
+use crate::runtime::gate::{Pass, Slot};
 use crate::runtime::lane::Bell;
 use crate::sdp::DescriptionKind;
 use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
@@ -18,6 +19,7 @@ const GATHERING: Slot = Slot(4);
 const SIGNALING: Slot = Slot(5);
 const DATA_CHANNEL: Slot = Slot(6);
 const TRACK: Slot = Slot(7);
+const INTERCEPTOR: Slot = Slot(8);
 
 /// A callback for a local description: its text and kind.
 pub type DescriptionHandler = Arc<dyn Fn(&Arc<Peer>, &str, DescriptionKind) + Send + Sync>;
@@ -159,7 +161,21 @@ impl Peer {
         }
     }
 
+    /// Sets or clears the callback that sees every incoming RTP and RTCP packet before the tracks
+    /// do, and decides what becomes of it.
+    pub fn on_media(&self, handler: Option<InterceptorHandler>) {
+        let old = self.core.lock().interceptor().set(handler);
+        self.gate.wait_idle(INTERCEPTOR);
+        drop(old);
+    }
+
+    pub(super) fn enter_interceptor(&self) -> Option<Pass<'_>> {
+        self.gate.enter(INTERCEPTOR)
+    }
+
     pub(super) fn clear_handlers(&self) {
+        let interceptor = self.core.lock().interceptor().set(None);
+        drop(interceptor);
         let handlers = std::mem::take(&mut *self.handlers.lock());
         // What handlers captured is dropped without the lock: it may be anything.
         drop(handlers);

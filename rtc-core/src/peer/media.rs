@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rtc_media::rtcp;
+use rtc_media::rtp::{Packet, is_rtcp};
 use rtc_srtp_engine::{EXPORTER_LABEL, Profile, Role, Session};
 
 use super::transport::TransmitBuffer;
 use crate::backend::dtls::{DtlsRole, DtlsSession, SrtpProfile};
 use crate::channel::Track;
 use crate::error::{Error, Result};
+use crate::sdp::Media;
 
 /// DSCP of audio: expedited forwarding (RFC 8837 §5).
 const DSCP_AUDIO: u8 = 46;
@@ -24,10 +27,8 @@ pub(super) const MAX_PACKET: usize = 65_000;
 /// SSRCs that are remembered although no description names them.
 const MAX_LEARNED: usize = 1024;
 
-/// True for RTCP where it shares a port with RTP (RFC 5761 §4).
-pub(super) fn is_rtcp(packet: &[u8]) -> bool {
-    packet.get(1).is_some_and(|byte| (192..=223).contains(byte))
-}
+/// The header extension that names the media section (RFC 9143 §15).
+const MID_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 /// The SSRC of an RTP packet.
 pub(super) fn rtp_ssrc(packet: &[u8]) -> Option<u32> {
@@ -159,31 +160,50 @@ impl Waiting {
     }
 }
 
-/// Which track a packet belongs to.
+/// Which track a packet belongs to (RFC 9143 §9.2): by its SSRC, else by the media identification
+/// in its header, else by a payload type that only one track has.
 #[derive(Default)]
 pub(super) struct Routes {
     /// Streams that descriptions announce.
     announced: HashMap<u32, Arc<Track>>,
     /// Streams that packets told of.
     learned: HashMap<u32, Arc<Track>>,
-    /// The only track there is.
-    only: Option<Arc<Track>>,
+    /// The identifiers of [`MID_EXTENSION`].
+    mid_extensions: Vec<u8>,
+    /// The tracks of a payload type.
+    payload_types: HashMap<u8, Vec<Arc<Track>>>,
+    tracks: Vec<Arc<Track>>,
 }
 
 impl Routes {
     /// Forgets what descriptions said, and what was learned of tracks that are gone.
     pub(super) fn reset(&mut self, tracks: &[Arc<Track>]) {
         self.announced.clear();
+        self.mid_extensions.clear();
+        self.payload_types.clear();
         self.learned.retain(|_, track| tracks.iter().any(|other| Arc::ptr_eq(other, track)));
-        self.only = match tracks {
-            [only] => Some(only.clone()),
-            _ => None,
-        };
+        self.tracks = tracks.to_vec();
     }
 
-    /// Notes a stream that a description announces.
-    pub(super) fn announce(&mut self, ssrc: u32, track: &Arc<Track>) {
-        self.announced.insert(ssrc, track.clone());
+    /// Notes what a description of either side says of a track.
+    pub(super) fn add(&mut self, media: &Media, track: &Arc<Track>) {
+        for ssrc in media.ssrcs() {
+            self.announced.insert(ssrc, track.clone());
+        }
+        for (id, extension) in &media.common.ext_maps {
+            if let Ok(id) = u8::try_from(*id)
+                && extension.uri == MID_EXTENSION
+                && !self.mid_extensions.contains(&id)
+            {
+                self.mid_extensions.push(id);
+            }
+        }
+        for payload in &media.payloads {
+            let tracks = self.payload_types.entry(payload.payload_type).or_default();
+            if !tracks.iter().any(|known| Arc::ptr_eq(known, track)) {
+                tracks.push(track.clone());
+            }
+        }
     }
 
     /// Notes a stream that a packet told of.
@@ -199,19 +219,40 @@ impl Routes {
     }
 
     /// The track of an RTP packet.
-    pub(super) fn of_rtp(&self, packet: &[u8]) -> Option<Arc<Track>> {
-        self.only.as_ref().or_else(|| self.of_ssrc(rtp_ssrc(packet)?)).cloned()
+    pub(super) fn of_rtp(&mut self, packet: &[u8]) -> Option<Arc<Track>> {
+        if let [only] = self.tracks.as_slice() {
+            return Some(only.clone());
+        }
+        let ssrc = rtp_ssrc(packet)?;
+        if let Some(track) = self.of_ssrc(ssrc) {
+            return Some(track.clone());
+        }
+        let parsed = Packet::parse(packet).ok()?;
+        let track = self.of_mid(&parsed).or_else(|| self.of_payload_type(&parsed))?.clone();
+        self.learn(ssrc, &track);
+        Some(track)
+    }
+
+    fn of_mid(&self, packet: &Packet<'_>) -> Option<&Arc<Track>> {
+        let mid = self.mid_extensions.iter().find_map(|id| packet.extension(*id))?;
+        self.tracks.iter().find(|track| track.mid().as_bytes() == mid)
+    }
+
+    fn of_payload_type(&self, packet: &Packet<'_>) -> Option<&Arc<Track>> {
+        match self.payload_types.get(&packet.header().payload_type)?.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
     }
 
     /// The tracks that an RTCP packet is about.
     pub(super) fn of_rtcp(&self, packet: &[u8]) -> Vec<Arc<Track>> {
-        if let Some(only) = &self.only {
+        if let [only] = self.tracks.as_slice() {
             return vec![only.clone()];
         }
         let mut tracks: Vec<Arc<Track>> = Vec::new();
-        for word in packet.chunks_exact(4).skip(1) {
-            let Ok(word) = word.try_into() else { continue };
-            if let Some(track) = self.of_ssrc(u32::from_be_bytes(word))
+        for ssrc in rtcp::ssrcs(packet) {
+            if let Some(track) = self.of_ssrc(ssrc)
                 && !tracks.iter().any(|known| Arc::ptr_eq(known, track))
             {
                 tracks.push(track.clone());

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rtc_media::Request;
 
 use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
 use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport};
@@ -31,6 +32,7 @@ mod core;
 mod driver;
 mod events;
 mod handlers;
+mod interceptor;
 mod media;
 mod negotiation;
 mod notes;
@@ -47,6 +49,7 @@ use handlers::Handlers;
 pub use handlers::{
     CandidateHandler, ChannelHandler, DescriptionHandler, StateHandler, TrackHandler,
 };
+pub use interceptor::{InterceptorHandler, Verdict};
 use transport::Urgency;
 
 /// The backends of one connection.
@@ -408,8 +411,16 @@ impl Peer {
         self.with_core(|core, _| core.add_track(media))
     }
 
-    pub(crate) fn send_media(&self, track: &Arc<Track>, packet: Bytes) -> Result<()> {
-        self.with_core(|core, _| core.send_media(track, &packet))
+    pub(crate) fn send_media(&self, track: &Arc<Track>, data: Bytes) -> Result<()> {
+        self.with_core(|core, now| core.send_media(now, track, data))
+    }
+
+    pub(crate) fn request_media(&self, track: &Arc<Track>, request: Request) -> Result<()> {
+        self.with_core(|core, now| core.request_media(now, track, request))
+    }
+
+    pub(crate) fn deliver_media(&self, packet: &[u8]) {
+        self.with_core(|core, now| core.deliver_media(now, packet));
     }
 
     pub(crate) fn close_track(&self, track: &Track) -> bool {
@@ -457,7 +468,7 @@ impl Peer {
             channel.port.wait_idle();
         }
         for track in tracks {
-            track.port.wait_idle();
+            track.wait_idle();
         }
         self.clear_handlers();
     }

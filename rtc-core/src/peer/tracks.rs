@@ -1,13 +1,16 @@
 //! The peer core's tracks: negotiation, opening and closing, packets in and out.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use log::Level;
+use rtc_media::rtp::is_rtcp;
+use rtc_media::{Now, Output, Request, rtcp};
 
 use super::core::PeerCore;
-use super::media::{MAX_PACKET, is_rtcp, rtp_ssrc};
+use super::interceptor::Interceptor;
+use super::media::{MAX_PACKET, rtp_ssrc};
 use super::notes::note;
 use crate::backend::dtls::SrtpProfile;
 use crate::channel::{Channel as _, Track, news};
@@ -79,30 +82,85 @@ impl PeerCore {
         closed_now
     }
 
-    /// Sends one RTP or RTCP packet.
-    pub(crate) fn send_media(&mut self, track: &Arc<Track>, packet: &[u8]) -> Result<()> {
+    /// Sends a frame where the track has a packetizer, otherwise one RTP or RTCP packet.
+    pub(crate) fn send_media(
+        &mut self,
+        now: Instant,
+        track: &Arc<Track>,
+        data: Bytes,
+    ) -> Result<()> {
         if track.is_closed() {
             return Err(Error::failure("cannot send: the track is closed"));
         }
-        let is_rtcp = is_rtcp(packet);
-        if !is_rtcp && !track.may_send() {
+        let (is_plain, is_packet) =
+            track.with_chain(|chain| (chain.is_empty(), chain.config().is_none()));
+        let is_control = is_packet && is_rtcp(&data);
+        if !is_control && !track.may_send() {
             self.media.dropped += 1;
             return Ok(());
         }
         if !track.is_open() {
             return Err(Error::failure("cannot send: the track is not open"));
         }
-        let least = if is_rtcp { MIN_RTCP } else { MIN_RTP };
-        if packet.len() < least || packet.len() > MAX_PACKET {
-            let size = packet.len();
-            return Err(Error::failure(format!("{size} bytes are no RTP or RTCP packet")));
+        if is_packet {
+            let least = if is_control { MIN_RTCP } else { MIN_RTP };
+            if data.len() < least || data.len() > MAX_PACKET {
+                let size = data.len();
+                return Err(Error::failure(format!("{size} bytes are no RTP or RTCP packet")));
+            }
         }
+        if is_plain {
+            return self.send_packet(track, &data);
+        }
+        let mut output = Output::default();
+        let now = system_time(now);
+        track.with_chain(|chain| chain.outgoing(now, vec![data.into()], &mut output));
+        self.carry_out_media(track, output);
+        Ok(())
+    }
+
+    fn send_packet(&mut self, track: &Arc<Track>, packet: &[u8]) -> Result<()> {
         if let Some(ssrc) = rtp_ssrc(packet)
-            && !is_rtcp
+            && !is_rtcp(packet)
         {
             self.media.routes.learn(ssrc, track);
         }
         self.media.send(packet, track.is_audio())
+    }
+
+    /// Sends what a chain made, and tells what it found.
+    fn carry_out_media(&mut self, track: &Arc<Track>, output: Output) {
+        for packet in output.packets {
+            if packet.len() > MAX_PACKET || self.send_packet(track, &packet).is_err() {
+                self.media.dropped += 1;
+            }
+        }
+        self.media.dropped += output.dropped;
+        for event in output.events {
+            if track.push_event(event) {
+                self.ring(track);
+            }
+        }
+    }
+
+    /// Asks the peer for something, if a handler of the track can.
+    pub(crate) fn request_media(
+        &mut self,
+        now: Instant,
+        track: &Arc<Track>,
+        request: Request,
+    ) -> Result<()> {
+        let has_handlers = track.with_chain(|chain| !chain.is_empty());
+        if !has_handlers || (request == Request::Keyframe && !track.is_video()) {
+            return Ok(());
+        }
+        if !track.is_open() {
+            return Err(Error::failure("cannot ask the peer: the track is not open"));
+        }
+        let mut output = Output::default();
+        track.with_chain(|chain| chain.request(system_time(now), request, &mut output));
+        self.carry_out_media(track, output);
+        Ok(())
     }
 
     /// Tracks that the peer added since this was last asked.
@@ -199,14 +257,10 @@ impl PeerCore {
         let routes = &mut self.media.routes;
         routes.reset(&open);
         for track in &open {
-            for ssrc in track.ssrcs() {
-                routes.announce(ssrc, track);
-            }
+            routes.add(&track.description(), track);
             let remote = self.remote.as_ref().and_then(|remote| remote.section(track.mid()));
             if let Some(Section::Media(media)) = remote {
-                for ssrc in media.ssrcs() {
-                    routes.announce(ssrc, track);
-                }
+                routes.add(media, track);
             }
         }
     }
@@ -236,14 +290,28 @@ impl PeerCore {
     }
 
     /// Takes an SRTP or SRTCP datagram.
-    pub(super) fn handle_media(&mut self, _now: Instant, datagram: &mut [u8]) {
-        let Some(length) = self.media.open(datagram) else { return };
-        let Some(packet) = datagram.get(..length) else { return };
-        self.deliver_media(packet);
+    pub(super) fn handle_media(&mut self, now: Instant, datagram: &mut [u8]) {
+        let packet = self.media.open(datagram).and_then(|length| datagram.get(..length));
+        let Some(packet) = packet else {
+            self.dropped_datagrams += 1;
+            return;
+        };
+        if !self.interceptor.is_active() {
+            return self.deliver_media(now, packet);
+        }
+        let interceptor = self.interceptor.clone();
+        match interceptor.push(packet) {
+            true => self.ring(&interceptor),
+            false => self.media.dropped += 1,
+        }
+    }
+
+    pub(super) fn interceptor(&self) -> &Interceptor {
+        &self.interceptor
     }
 
     /// Gives a packet to the tracks it belongs to.
-    fn deliver_media(&mut self, packet: &[u8]) {
+    pub(super) fn deliver_media(&mut self, now: Instant, packet: &[u8]) {
         let tracks = match is_rtcp(packet) {
             true => self.media.routes.of_rtcp(packet),
             false => {
@@ -257,10 +325,62 @@ impl PeerCore {
         }
         let data = Bytes::copy_from_slice(packet);
         for track in tracks {
-            match track.push_received(data.clone()) {
-                true => self.ring(&track),
+            if is_rtcp(packet) {
+                note_reports(&track, packet);
+            }
+            self.receive_media(now, &track, data.clone());
+        }
+    }
+
+    fn receive_media(&mut self, now: Instant, track: &Arc<Track>, data: Bytes) {
+        let mut batch = vec![rtc_media::Message::from(data)];
+        let mut output = Output::default();
+        let now = system_time(now);
+        track.with_chain(|chain| chain.incoming(now, &mut batch, &mut output));
+        self.carry_out_media(track, output);
+        self.queue_media(track, batch);
+    }
+
+    fn queue_media(&mut self, track: &Arc<Track>, batch: Vec<rtc_media::Message>) {
+        for message in batch {
+            match track.push_message(message) {
+                true => self.ring(track),
                 false => self.media.dropped += 1,
             }
+        }
+    }
+
+    /// When a track has something to do.
+    pub(super) fn media_deadline(&self) -> Option<Instant> {
+        let deadline = |track: &Arc<Track>| track.with_chain(|chain| chain.poll_timeout());
+        self.tracks.iter().filter_map(deadline).min()
+    }
+
+    pub(super) fn handle_media_timeout(&mut self, now: Instant) {
+        let is_due = |track: &&Arc<Track>| {
+            track.with_chain(|chain| chain.poll_timeout()).is_some_and(|deadline| deadline <= now)
+        };
+        let due: Vec<_> = self.tracks.iter().filter(is_due).cloned().collect();
+        for track in due {
+            let (mut batch, mut output) = (Vec::new(), Output::default());
+            let now = system_time(now);
+            track.with_chain(|chain| chain.handle_timeout(now, &mut batch, &mut output));
+            self.carry_out_media(&track, output);
+            self.queue_media(&track, batch);
+        }
+    }
+}
+
+/// The time as chains want it. The wall clock goes into sender reports only.
+fn system_time(instant: Instant) -> Now {
+    Now { instant, wall: SystemTime::now() }
+}
+
+/// Notes the times of the sender reports in an RTCP packet.
+fn note_reports(track: &Track, packet: &[u8]) {
+    for part in rtcp::compound(packet).flatten() {
+        if let rtcp::Packet::SenderReport(report) = part {
+            track.note_report(report.rtp_timestamp, report.ntp.0);
         }
     }
 }

@@ -418,8 +418,9 @@ impl PeerCore {
         }
         let dtls = self.dtls.as_ref().and_then(|dtls| dtls.poll_timeout());
         let sctp = self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout());
+        let media = self.media_deadline();
         let own = [self.dtls_deadline, self.linger_deadline, self.restart.give_up_at];
-        own.into_iter().chain([dtls, sctp]).flatten().min()
+        own.into_iter().chain([dtls, sctp, media]).flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -436,6 +437,7 @@ impl PeerCore {
             note(Level::Info, || "the peer did not let the association end".to_owned());
             return self.disconnect(now);
         }
+        self.handle_media_timeout(now);
         if let Some(dtls) = &mut self.dtls
             && dtls.poll_timeout().is_some_and(|deadline| deadline <= now)
         {
