@@ -161,7 +161,7 @@ fn bad_packetizers(lab: &Lab) {
         rows.code(format!("{name} without cname"), nameless, INVALID);
         rows.code(format!("{name}(NULL)"), lab.lib.packetize(*function, track.id), INVALID);
         let good = lab.lib.set_packetizer(*function, track.id, Some(c"n"), &with);
-        rows.code(format!("{name}"), good, OK);
+        rows.code(name, good, OK);
     }
     let other = peer.track(&VIDEO.replace("mid:v", "mid:x"));
     let reporter = lab.lib.by_id(ById::CHAIN_SR_REPORTER, other.id);
