@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rtc_media::rtcp;
 use rtc_media::rtp::{Packet, is_rtcp};
 use rtc_srtp_engine::{EXPORTER_LABEL, Profile, Role, Session};
 
-use super::transport::TransmitBuffer;
+use super::transport::{TransmitBuffer, Urgency, WORTH_SENDING};
 use crate::backend::dtls::{DtlsRole, DtlsSession, SrtpProfile};
 use crate::channel::Track;
 use crate::error::{Error, Result};
@@ -23,6 +24,9 @@ const MAX_WAITING: usize = 4 * 1024 * 1024;
 
 /// Largest packet that a datagram has room for with what protects it.
 pub(super) const MAX_PACKET: usize = 65_000;
+
+/// Packets sent within such a time of each other are a burst.
+const BURST: Duration = Duration::from_micros(50);
 
 /// SSRCs that are remembered although no description names them.
 const MAX_LEARNED: usize = 1024;
@@ -42,6 +46,8 @@ pub(super) struct MediaTransport {
     audio: Waiting,
     video: Waiting,
     pub(super) routes: Routes,
+    /// When something was last sent.
+    last: Option<Instant>,
     /// Packets that were neither delivered nor sent.
     pub(super) dropped: u64,
 }
@@ -100,6 +106,17 @@ impl MediaTransport {
         })?;
         waiting.lengths.push(length);
         Ok(())
+    }
+
+    /// How urgent it is to send what was just queued. Of packets that follow each other closely
+    /// only the first goes out at once; the others share system calls.
+    pub(super) fn urgency(&mut self, now: Instant) -> Urgency {
+        let last = self.last.replace(now);
+        let is_burst = last.is_some_and(|last| now.saturating_duration_since(last) < BURST);
+        match is_burst && self.audio.bytes.len() + self.video.bytes.len() < WORTH_SENDING {
+            true => Urgency::Soon,
+            false => Urgency::Now,
+        }
     }
 
     /// Opens a datagram in place; the length of the packet in it, or `None` when it is dropped.

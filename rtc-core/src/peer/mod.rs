@@ -412,7 +412,15 @@ impl Peer {
     }
 
     pub(crate) fn send_media(&self, track: &Arc<Track>, data: Bytes) -> Result<()> {
-        self.with_core(|core, now| core.send_media(now, track, data))
+        let (result, urgency) = self.change_core(|core, now| {
+            let result = core.send_media(now, track, data);
+            (result, core.media.urgency(now))
+        });
+        match urgency {
+            Urgency::Now => self.flush(),
+            Urgency::Soon => self.flush_soon(),
+        }
+        result
     }
 
     pub(crate) fn request_media(&self, track: &Arc<Track>, request: Request) -> Result<()> {

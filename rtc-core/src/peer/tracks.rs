@@ -333,6 +333,9 @@ impl PeerCore {
     }
 
     fn receive_media(&mut self, now: Instant, track: &Arc<Track>, data: Bytes) {
+        if track.with_chain(|chain| chain.is_empty()) {
+            return self.queue_media(track, [data.into()]);
+        }
         let mut batch = vec![rtc_media::Message::from(data)];
         let mut output = Output::default();
         let now = system_time(now);
@@ -341,7 +344,11 @@ impl PeerCore {
         self.queue_media(track, batch);
     }
 
-    fn queue_media(&mut self, track: &Arc<Track>, batch: Vec<rtc_media::Message>) {
+    fn queue_media(
+        &mut self,
+        track: &Arc<Track>,
+        batch: impl IntoIterator<Item = rtc_media::Message>,
+    ) {
         for message in batch {
             match track.push_message(message) {
                 true => self.ring(track),

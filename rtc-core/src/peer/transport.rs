@@ -115,7 +115,7 @@ pub(super) enum Urgency {
 }
 
 /// So many bytes are worth a system call of their own: about half of what one can carry.
-const WORTH_SENDING: usize = 32 * 1024;
+pub(super) const WORTH_SENDING: usize = 32 * 1024;
 
 impl PeerCore {
     /// How urgent it is to send what was queued. While packets are on their way, small messages
