@@ -53,6 +53,8 @@ struct Options {
     loss: Option<u64>,
     /// Where to leave what the agents wrote and what was on the wire.
     keep: Option<PathBuf>,
+    /// Try once more what failed.
+    retry: bool,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
@@ -62,6 +64,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         match argument.as_str() {
             "--only" => options.only.push(value()?),
             "--list" => options.list = true,
+            "--retry" => options.retry = true,
             "--loss" => {
                 let loss = value()?.parse().map_err(|_| "--loss takes a number")?;
                 options.loss = Some(loss);
@@ -73,7 +76,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
     Ok(options)
 }
 
-/// `conformance interop [--only STACK]... [--list] [--loss PERCENT] [--keep DIRECTORY]`.
+/// `conformance interop [--only STACK]... [--list] [--loss PERCENT] [--keep DIRECTORY]
+/// [--retry]`.
 pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let options = match parse(arguments) {
         Ok(options) => options,
@@ -108,7 +112,7 @@ fn run(stacks: &[&Stack], options: &Options) -> ExitCode {
                 None if options.loss.is_some() && stack.hidden() => {
                     Outcome::Skipped("its addresses are hidden from the lossy link".into())
                 }
-                None => attempt(stack, role, options),
+                None => persist(stack, role, options),
             };
             announce(stack, role, &outcome);
             table.insert((number, role), outcome);
@@ -139,6 +143,22 @@ fn excuse(stack: &Stack, reason: String) -> Outcome {
         Outcome::Failed(format!("required, but {reason}"))
     } else {
         Outcome::Skipped(reason)
+    }
+}
+
+/// Makes the attempt, and with `--retry` another one where it failed: other stacks have races of
+/// their own. What failed the first time is told either way.
+fn persist(stack: &Stack, role: Role, options: &Options) -> Outcome {
+    match attempt(stack, role, options) {
+        Outcome::Failed(reason) if options.retry => {
+            println!("again    {} {}, which failed:", stack.name, role.name());
+            reason.lines().for_each(|line| println!("         {line}"));
+            match attempt(stack, role, options) {
+                Outcome::Passed(detail) => Outcome::Passed(format!("the second time, {detail}")),
+                other => other,
+            }
+        }
+        outcome => outcome,
     }
 }
 
