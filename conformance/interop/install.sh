@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the peers `conformance interop` tests against, by package name: from Debian, PyPI and
-# crates.io. Everything not from Debian goes below target/interop.
+# Installs the peers `conformance interop` and `websocket/run.py` test against, by package name:
+# from Debian, PyPI, npm and crates.io. Everything not from Debian goes below target/interop.
 #
-#     install.sh [chromium] [firefox] [libwebrtc] [aiortc] [gstreamer] [pion] [str0m]
+#     install.sh [chromium] [firefox] [libwebrtc] [aiortc] [gstreamer] [pion] [websocket] [str0m]
 #
 # Without arguments: all but str0m, whose build takes minutes.
 set -euo pipefail
@@ -52,13 +52,21 @@ install_peer() {
 		cargo build --quiet --locked --manifest-path "$here/str0m/Cargo.toml" \
 			--target-dir "$target/str0m"
 		;;
+	websocket)
+		python_package websockets 'websockets>=15'
+		python_package kosoku 'kosoku>=0.1.0'
+		need node nodejs
+		need npm npm
+		[ -d "$target/node_modules/ws" ] ||
+			npm install --silent --no-fund --no-audit --prefix "$target" ws@8
+		;;
 	*) fail "no peer is called $1" ;;
 	esac
 }
 
 need python3 python3
 need ip iproute2
-[ $# -gt 0 ] || set -- chromium firefox libwebrtc aiortc gstreamer pion
+[ $# -gt 0 ] || set -- chromium firefox libwebrtc aiortc gstreamer pion websocket
 for peer; do
 	echo "installing $peer" >&2
 	# A shell of its own: with `||` after it, a function would run without `set -e`.

@@ -61,14 +61,22 @@ impl std::fmt::Debug for Message {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    LocalDescription { sdp: String, kind: String },
-    LocalCandidate { candidate: String, mid: String },
+    LocalDescription {
+        sdp: String,
+        kind: String,
+    },
+    LocalCandidate {
+        candidate: String,
+        mid: String,
+    },
     State(State),
     IceState(IceState),
     Gathering(Gathering),
     Signaling(Signaling),
     DataChannel(c_int),
     Track(c_int),
+    /// A server accepted a WebSocket.
+    Client(c_int),
     Open,
     Closed,
     Error(String),
@@ -217,7 +225,11 @@ impl Inbox {
         if lock(&self.forbidden).contains(&owner) {
             violation(format!("{event:?} came for id {owner} after its deletion had returned"));
         }
-        if let Event::DataChannel(id) | Event::Track(id) = event {
+        if let Event::Client(ws) = event {
+            // An accepted WebSocket begins without a user pointer.
+            self.lib.set_user_pointer(ws, self.key);
+        }
+        if let Event::DataChannel(id) | Event::Track(id) | Event::Client(id) = event {
             let adopted = lock(&self.adopted).clone();
             for slot in adopted {
                 self.lib.listen(slot, id, true);

@@ -5,6 +5,7 @@
 //! test. See `docs/testing.md` of the repository.
 
 mod backends;
+mod echo;
 mod elf;
 mod ffi;
 mod inbox;
@@ -19,13 +20,15 @@ mod sdp;
 mod suite;
 mod sys;
 mod turn;
+mod websocket;
 
 /// Lists or runs the tests, as the command line asks, or one of the sub-commands.
 pub fn main() -> std::process::ExitCode {
-    const COMMANDS: [&str; 5] = ["interop", "link", "matrix", "peer", "turn"];
+    const COMMANDS: [&str; 6] = ["echo", "interop", "link", "matrix", "peer", "turn"];
     let mut arguments = std::env::args().skip(1).peekable();
     match arguments.next_if(|first| COMMANDS.contains(&first.as_str())).as_deref() {
         Some("interop") => interop::main(arguments),
+        Some("echo") => echo::main(arguments),
         Some("link") => link::main(arguments),
         Some("matrix") => matrix::main(arguments),
         Some("turn") => turn::main(arguments),

@@ -215,7 +215,7 @@ impl Drop for Peer {
     }
 }
 
-/// A data channel or track, its events in the inbox of its peer. Deleted when dropped.
+/// A data channel, track or WebSocket, its events in the inbox of its peer. Deleted when dropped.
 pub(crate) struct Channel {
     pub(crate) lib: Lib,
     pub(crate) id: c_int,
@@ -227,6 +227,10 @@ pub(crate) struct Channel {
 impl Channel {
     pub(crate) fn attach(lib: Lib, id: c_int, inbox: &Arc<Inbox>) -> Self {
         Self::attach_as(lib, id, inbox, ById::DELETE_DC)
+    }
+
+    pub(crate) fn websocket(lib: Lib, id: c_int, inbox: &Arc<Inbox>) -> Self {
+        Self::attach_as(lib, id, inbox, ById::DELETE_WS)
     }
 
     fn attach_as(lib: Lib, id: c_int, inbox: &Arc<Inbox>, delete: ById) -> Self {

@@ -182,3 +182,42 @@ impl Drop for NoMoreFiles {
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &self.0) };
     }
 }
+
+/// Has the kernel reset this connection when it is closed.
+pub(crate) fn reset_on_close(stream: &std::net::TcpStream) {
+    use std::os::fd::AsRawFd;
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let size = std::mem::size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: the option's value outlives the call, and the descriptor is open.
+    let code = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size,
+        )
+    };
+    assert_eq!(code, 0, "SO_LINGER: {}", std::io::Error::last_os_error());
+}
+
+/// A listener on 127.0.0.1 whose queue is full: connecting to it takes for ever.
+pub(crate) struct FullListener {
+    pub(crate) port: u16,
+    _queue: Vec<std::net::TcpStream>,
+    _listener: std::net::TcpListener,
+}
+
+pub(crate) fn full_listener() -> FullListener {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    // SAFETY: the descriptor is open; listening again changes the length of the queue.
+    let code = unsafe { libc::listen(listener.as_raw_fd(), 0) };
+    assert_eq!(code, 0, "listen: {}", std::io::Error::last_os_error());
+    let patience = std::time::Duration::from_millis(200);
+    let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&address, patience).ok());
+    let queue: Vec<_> = queue.take(16).collect();
+    FullListener { port: address.port(), _queue: queue, _listener: listener }
+}

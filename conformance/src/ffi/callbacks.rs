@@ -135,6 +135,10 @@ pub(super) extern "C" fn on_track(pc: c_int, tr: c_int, user: *mut c_void) {
     deliver(pc, user, Event::Track(tr));
 }
 
+pub(super) extern "C" fn on_client(server: c_int, ws: c_int, user: *mut c_void) {
+    deliver(server, user, Event::Client(ws));
+}
+
 pub(super) extern "C" fn on_open(id: c_int, user: *mut c_void) {
     deliver(id, user, Event::Open);
 }

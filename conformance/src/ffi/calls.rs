@@ -170,6 +170,34 @@ pub(crate) struct Init {
     pub(crate) stream: Option<u16>,
 }
 
+/// The settings of a WebSocket client.
+#[derive(Clone, Default)]
+pub(crate) struct WsConfig {
+    pub(crate) insecure: bool,
+    pub(crate) proxy: Option<CString>,
+    /// `None` is a NULL entry.
+    pub(crate) protocols: Vec<Option<CString>>,
+    /// Announces so many subprotocols with a NULL array.
+    pub(crate) null_protocols: Option<c_int>,
+    pub(crate) timeout_ms: c_int,
+    pub(crate) ping_ms: c_int,
+    pub(crate) max_pings: c_int,
+    pub(crate) max_message_size: c_int,
+}
+
+/// The settings of a WebSocket server.
+#[derive(Clone, Default)]
+pub(crate) struct WsServerConfig {
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+    pub(crate) certificate: Option<CString>,
+    pub(crate) key: Option<CString>,
+    pub(crate) passphrase: Option<CString>,
+    pub(crate) bind: Option<CString>,
+    pub(crate) timeout_ms: c_int,
+    pub(crate) max_message_size: c_int,
+}
+
 /// What [`Library::receive`] left behind: the code and `*size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Received(pub(crate) c_int, pub(crate) c_int);
@@ -461,6 +489,39 @@ impl Library {
 
     pub(crate) fn create_ws(&self, url: Option<&CStr>) -> c_int {
         call!(self, rtcCreateWebSocket(chars(url)))
+    }
+
+    pub(crate) fn create_ws_ex(&self, url: Option<&CStr>, config: &WsConfig) -> c_int {
+        let entries: Vec<*const c_char> =
+            config.protocols.iter().map(|protocol| chars(protocol.as_deref())).collect();
+        let null_array = entries.is_empty() || config.null_protocols.is_some();
+        let raw = RawWsConfiguration {
+            disable_tls_verification: config.insecure,
+            proxy_server: chars(config.proxy.as_deref()),
+            protocols: if null_array { null() } else { entries.as_ptr() },
+            protocols_count: config.null_protocols.unwrap_or(entries.len() as c_int),
+            connection_timeout_ms: config.timeout_ms,
+            ping_interval_ms: config.ping_ms,
+            max_outstanding_pings: config.max_pings,
+            max_message_size: config.max_message_size,
+        };
+        call!(self, rtcCreateWebSocketEx(chars(url), &raw))
+    }
+
+    /// Starts a server whose clients go to the inbox of its user pointer, or to a NULL callback.
+    pub(crate) fn create_ws_server(&self, config: &WsServerConfig, listening: bool) -> c_int {
+        let raw = RawWsServerConfiguration {
+            port: config.port,
+            enable_tls: config.tls,
+            certificate_pem_file: chars(config.certificate.as_deref()),
+            key_pem_file: chars(config.key.as_deref()),
+            key_pem_pass: chars(config.passphrase.as_deref()),
+            bind_address: chars(config.bind.as_deref()),
+            connection_timeout_ms: config.timeout_ms,
+            max_message_size: config.max_message_size,
+        };
+        let callback: NumberCallback = if listening { Some(callbacks::on_client) } else { None };
+        call!(self, rtcCreateWebSocketServer(&raw, callback))
     }
 }
 

@@ -25,9 +25,12 @@ mod negotiation;
 mod pairs;
 mod queue;
 mod restart;
+mod secure;
 mod soak;
 mod strings;
 mod tracks;
+mod websocket;
+mod wire;
 
 /// One test: a sentence and the function that proves it.
 pub(crate) struct Case {
@@ -95,6 +98,9 @@ const TOPICS: &[Topic] = &[
     ("logging", logging::cases),
     ("cleanup", cleanup::cases),
     ("failures", failures::cases),
+    ("websocket", websocket::cases),
+    ("wire", wire::cases),
+    ("secure", secure::cases),
     ("hostile", hostile::cases),
     ("pairs", pairs::cases),
     ("tracks", tracks::cases),

@@ -18,6 +18,9 @@ use crate::runtime::Runtime;
 /// How long one address of several may take.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How much a refused client may still send before it is cut off, in bytes.
+const MAX_AFTERWARDS: usize = 256 * 1024;
+
 /// What is ready when a WebSocket is open.
 pub(super) struct Connected {
     pub(super) link: Link,
@@ -120,7 +123,13 @@ pub(super) async fn part(mut link: Box<Link>) {
         return;
     }
     let mut scratch = [0; 1024];
-    while let Ok(1..) = poll_fn(|cx| link.poll_read(cx, &mut scratch)).await {}
+    let mut total = 0;
+    while total < MAX_AFTERWARDS {
+        match poll_fn(|cx| link.poll_read(cx, &mut scratch)).await {
+            Ok(0) | Err(_) => return,
+            Ok(length) => total += length,
+        }
+    }
 }
 
 type Prepared = (Vec<SocketAddr>, Option<Box<dyn TlsSession>>);
