@@ -276,7 +276,11 @@ static void adopt(struct end *end, int channel) {
 
 static void on_channel(int pc UNUSED, int channel, void *end) { adopt(end, channel); }
 
-static void on_client(int server UNUSED, int channel, void *end UNUSED) { adopt(&ends[0], channel); }
+static int client_count;
+
+static void on_client(int server UNUSED, int channel, void *end UNUSED) {
+	adopt(&ends[client_count++], channel);
+}
 
 static void make_ends(int count) {
 	ends = calloc((size_t)count, sizeof *ends);
@@ -491,11 +495,12 @@ static void connect_peers(int count, enum carrier carrier) {
 		call_other(&ends[i], carrier);
 }
 
-static void connect_web_socket(bool is_secure) {
+static void connect_web_sockets(int count, bool is_secure) {
 	if (!lib.rtcCreateWebSocketEx || !lib.rtcCreateWebSocketServer)
 		give_up("%s has no WebSockets", options.library);
-	make_ends(1);
-	struct end *end = make_bare_end();
+	make_ends(count);
+	for (int i = 0; i < count; i++)
+		make_bare_end();
 	if (!far) {
 		rtcWsServerConfiguration configuration;
 		memset(&configuration, 0, sizeof configuration);
@@ -515,7 +520,8 @@ static void connect_web_socket(bool is_secure) {
 	rtcWsConfiguration configuration;
 	memset(&configuration, 0, sizeof configuration);
 	configuration.disableTlsVerification = true;
-	adopt(end, OK(lib.rtcCreateWebSocketEx(url, &configuration)));
+	for (int i = 0; i < count; i++)
+		adopt(&ends[i], OK(lib.rtcCreateWebSocketEx(url, &configuration)));
 }
 
 /* Connects this process with a new one, `count` times. Returns in the near process only. */
@@ -524,7 +530,7 @@ static void connect_two(int count, enum carrier carrier, enum duty near_duty, en
 	if (carrier == DATA_CHANNEL || carrier == TRACK)
 		connect_peers(count, carrier);
 	else
-		connect_web_socket(carrier == SECURE_WEB_SOCKET);
+		connect_web_sockets(count, carrier == SECURE_WEB_SOCKET);
 	if (!await(&open_count, count, 30))
 		give_up("%d of %d channels open, %d connections failed, %d candidates refused", open_count,
 		        count, failed_count, refused_count);

@@ -106,7 +106,7 @@ static void measure_bulk(int size, int connections, enum carrier carrier) {
 	double seconds = (double)(far_stop.time - far_start.time) / SECOND;
 	double bytes = (double)(far_stop.bytes - far_start.bytes);
 	figure("goodput", bytes * 8 / 1e6 / seconds, "Mbit/s", "higher");
-	if (connections == 1)
+	if (connections == 1 || carrier != DATA_CHANNEL)
 		figure("messages", (double)(far_stop.messages - far_start.messages) / seconds,
 		       "messages/s", "higher");
 	if (bytes > 0) {
@@ -127,6 +127,12 @@ static void multi(int connections) { measure_bulk(65536, connections, DATA_CHANN
 static void ws(int size) { measure_bulk(size, 1, WEB_SOCKET); }
 
 static void wss(int size) { measure_bulk(size, 1, SECURE_WEB_SOCKET); }
+
+enum { WEB_SOCKETS = 100 };
+
+static void ws_many(int size) { measure_bulk(size, WEB_SOCKETS, WEB_SOCKET); }
+
+static void wss_many(int size) { measure_bulk(size, WEB_SOCKETS, SECURE_WEB_SOCKET); }
 
 /* ---- media: RTP packets as fast as they go, which may lose some ------------------------------ */
 
@@ -287,6 +293,8 @@ static const struct mode {
 	{"multi", multi, 8, 1, "connections sending at the same time"},
 	{"ws", ws, 65536, sizeof(uint64_t), "one WebSocket; bytes of a message"},
 	{"wss", wss, 65536, sizeof(uint64_t), "the same over TLS"},
+	{"wsmany", ws_many, 65536, sizeof(uint64_t), "a hundred WebSockets; bytes of a message"},
+	{"wssmany", wss_many, 65536, sizeof(uint64_t), "the same over TLS"},
 	{"wsrtt", ws_rtt, 0, 0, "64 bytes there and back over a WebSocket"},
 	{"media", media, 1200, RTP_HEADER, "one track; bytes of an RTP packet"},
 };
@@ -295,7 +303,7 @@ static int usage(void) {
 	fputs("usage: rtcbench --lib FILE [--seconds S] [--warm-up S] [--cpu N] MODE[:NUMBER]...\n",
 	      stderr);
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-		fprintf(stderr, "  %-5s  %s\n", modes[i].name, modes[i].meaning);
+		fprintf(stderr, "  %-7s  %s\n", modes[i].name, modes[i].meaning);
 	return 2;
 }
 

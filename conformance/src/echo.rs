@@ -3,21 +3,17 @@
 //! ```text
 //! serve [--tls] [--port N]               echoes whatever comes; prints the port; ends with stdin
 //! exchange URL [--insecure] [--proxy URL]  sends messages to an echo and checks what comes back
-//! autobahn URL                           runs the cases of a fuzzing server and has it report
 //! ```
 
 use crate::ffi::*;
 use crate::inbox::{Event, Inbox, Message};
 use crate::lab::library_path;
-use crate::peer::{Channel, c};
+use crate::peer::c;
 use crate::websocket::{Server, connect_with};
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-/// The agent's name in reports.
-const AGENT: &str = "librtc";
-
-/// Large enough for every case.
+/// Large enough for every message.
 const LARGEST: i32 = 64 << 20;
 
 pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
@@ -49,9 +45,8 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
             serve(library, has("--tls"), port);
         }
         (Some("exchange"), Some(url)) => exchange(library, url, &config),
-        (Some("autobahn"), Some(url)) => autobahn(library, url, &config),
         _ => {
-            eprintln!("conformance echo serve|exchange URL|autobahn URL");
+            eprintln!("conformance echo serve|exchange URL");
             return ExitCode::from(2);
         }
     }
@@ -117,25 +112,4 @@ fn exchange(lib: Lib, url: &str, config: &WsConfig) {
     let errors = client.inbox.all();
     assert!(!errors.iter().any(|r| matches!(r.event, Event::Error(_))), "an error was reported");
     println!("{} messages came back", samples.len());
-}
-
-fn autobahn(lib: Lib, url: &str, config: &WsConfig) {
-    let ask = |path: &str| -> Channel {
-        let client = connect_with(lib, &format!("{url}{path}"), config);
-        client.wait_closed();
-        client
-    };
-    let count = ask("/getCaseCount");
-    let count = String::from_utf8_lossy(count.messages()[0].bytes()).into_owned();
-    let count: usize = count.trim().parse().expect("a number of cases");
-    for case in 1..=count {
-        let url = format!("{url}/runCase?case={case}&agent={AGENT}");
-        let client = crate::websocket::bare_connect(lib, &url, config);
-        let id = client.id;
-        client.inbox.hook(move |inbox, recorded| echo(inbox, id, &recorded.event));
-        client.listen(Slot::CHANNEL);
-        client.wait_closed();
-    }
-    ask(&format!("/updateReports?agent={AGENT}"));
-    println!("{count} cases");
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use librtc_fuzz::{Link, Script, damage};
 use rtc_core::backend::dtls::{
-    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsConfig, DtlsRole, DtlsSession, SrtpProfile,
+    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsConfig, DtlsRole,
+    DtlsSession, SrtpProfile,
 };
 use rtc_tls_rustls::BACKEND;
 
@@ -32,7 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn certificate() -> Certificate {
     static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
-    let make = || BACKEND.generate_certificate(CertificateKind::Ecdsa, None).expect("a certificate");
+    let make =
+        || BACKEND.generate_certificate(CertificateKind::Ecdsa, None).expect("a certificate");
     CERTIFICATE.get_or_init(make).clone()
 }
 

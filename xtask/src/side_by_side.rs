@@ -36,7 +36,7 @@ const fn mode(name: &'static str, may_pin: bool, real: Real) -> Mode {
     Mode { name, may_pin, real }
 }
 
-const MODES: [Mode; 12] = [
+const MODES: [Mode; 18] = [
     mode("bulk:65536", true, Real::Yardstick),
     mode("bulk:1024", true, Real::Yardstick),
     mode("bulk:100", true, Real::Yardstick),
@@ -47,6 +47,12 @@ const MODES: [Mode; 12] = [
     mode("ws:65536", true, Real::Oracle),
     mode("wss:65536", true, Real::Oracle),
     mode("ws:1024", true, Real::Oracle),
+    mode("ws:100", true, Real::Oracle),
+    mode("wss:100", true, Real::Oracle),
+    mode("wsmany:65536", false, Real::Oracle),
+    mode("wssmany:65536", false, Real::Oracle),
+    mode("wsmany:100", false, Real::Oracle),
+    mode("wssmany:100", false, Real::Oracle),
     mode("wsrtt", true, Real::Oracle),
     mode("media:1200", true, Real::Oracle),
 ];

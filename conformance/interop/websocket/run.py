@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """WebSockets of the library under test against independent implementations, in both roles.
 
-    run.py --conformance PROGRAM --work DIRECTORY [--only NAME]... [--strict]
+    run.py --conformance PROGRAM --echo PROGRAM --work DIRECTORY [--only NAME]... [--strict]
 
-PROGRAM is the built `conformance`; `RTC_LIB` names the library under test and `RTC_PEER_LIB`, if it
-is set, another one to talk to. `install.sh websocket` installs the implementations below DIRECTORY.
+The first program is the built `conformance`; `RTC_LIB` names the library under test and
+`RTC_PEER_LIB`, if it is set, another one to talk to. The second is the example `websocket_echo`,
+for the Autobahn cases: one of them wants a zero byte echoed in a text, which C strings cannot hold. `install.sh websocket` installs the implementations below DIRECTORY.
 One that is missing is reported as skipped; with --strict that is a failure. The reports of the
 Autobahn cases are left in DIRECTORY/autobahn, to be opened with a browser.
 """
@@ -15,6 +16,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import socketserver
 import subprocess
@@ -38,6 +40,7 @@ class Missing(Exception):
 class Lab:
     def __init__(self, options):
         self.program = options.conformance
+        self.echo = options.echo
         self.work = pathlib.Path(options.work).resolve()
 
     def python(self, module):
@@ -145,7 +148,7 @@ def judge(folder):
 def autobahn_server(lab):
     folder = lab.work / "autobahn/server"
     shutil.rmtree(folder, ignore_errors=True)
-    with lab.serving() as port:
+    with Server([lab.echo, "serve"], None) as port:
         run(kosoku(lab, "-m", "fuzzingclient", "-p", "2", "-o", str(folder), f"127.0.0.1:{port}"))
     return judge(folder)
 
@@ -159,10 +162,11 @@ def autobahn_client(lab):
         fuzzer = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         wait_listening(port, fuzzer)
-        run([lab.program, "echo", "autobahn", f"ws://127.0.0.1:{port}"], lab.environment())
+        run([lab.echo, "autobahn", f"ws://127.0.0.1:{port}"])
     finally:
-        fuzzer.terminate()
-        fuzzer.wait()
+        # It writes its report when it is interrupted.
+        fuzzer.send_signal(signal.SIGINT)
+        fuzzer.wait(PATIENCE)
     return judge(folder)
 
 
@@ -324,6 +328,7 @@ TESTS = {
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--conformance", required=True)
+    parser.add_argument("--echo", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--strict", action="store_true")

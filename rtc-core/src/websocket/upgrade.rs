@@ -66,7 +66,12 @@ pub struct ClientUpgrade {
 impl ClientUpgrade {
     /// Asks for one of `protocols`, if there are any; they are HTTP tokens.
     pub fn new(protocols: Vec<String>) -> Self {
-        Self { key: generate_key(), protocols }
+        Self::with_key(generate_key(), protocols)
+    }
+
+    /// With a key of the caller's: sixteen bytes in base64, which should be new each time.
+    pub fn with_key(key: String, protocols: Vec<String>) -> Self {
+        Self { key, protocols }
     }
 
     /// The request.
