@@ -143,7 +143,7 @@ impl Raw {
     /// Connects as a client and upgrades.
     pub(crate) fn client(port: u16) -> Self {
         let mut raw = Self::dial(port);
-        raw.send(&upgrade_request("/", ""));
+        raw.send(upgrade_request("/", ""));
         let response = raw.head();
         assert!(response.starts_with("HTTP/1.1 101"), "{response}");
         raw

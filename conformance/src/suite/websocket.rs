@@ -164,11 +164,9 @@ fn kinds(lab: &Lab) {
         rows.code(format!("server {id}"), lib.by_id(ById::DELETE_WS_SERVER, id), INVALID);
         rows.code(format!("port {id}"), lib.by_id(ById::WS_SERVER_PORT, id), INVALID);
     }
-    for id in [server.id] {
-        rows.code("a server is no channel", lib.by_id(ById::DELETE, id), INVALID);
-        rows.code("closing it", lib.by_id(ById::CLOSE, id), INVALID);
-        rows.code("sending on it", lib.send_binary(id, b"x"), INVALID);
-    }
+    rows.code("a server is no channel", lib.by_id(ById::DELETE, server.id), INVALID);
+    rows.code("closing it", lib.by_id(ById::CLOSE, server.id), INVALID);
+    rows.code("sending on it", lib.send_binary(server.id, b"x"), INVALID);
     rows.code("a WebSocket is no data channel", lib.by_id(ById::DELETE_DC, near.id), INVALID);
     rows.code("nor a peer connection", lib.by_id(ById::DELETE_PC, near.id), INVALID);
 }
