@@ -85,7 +85,11 @@ pub(crate) enum Event {
     Available,
     Keyframe,
     Bitrate(u32),
-    Frame { timestamp: u32, payload_type: u8, data: Vec<u8> },
+    Frame {
+        timestamp: u32,
+        payload_type: u8,
+        data: Vec<u8>,
+    },
 }
 
 impl Event {
