@@ -257,17 +257,15 @@ fn string(text: String) -> Result<CString> {
     CString::new(text).map_err(|_| Error::invalid("open an ICE transport: a text contains NUL"))
 }
 
+/// The core has taken out what libjuice does not know at all.
 fn warn_of_what_is_ignored(config: &IceConfig) {
     let of_kind = |kind| config.servers.iter().filter(move |server| server.kind == kind).count();
     let many_turn = of_kind(IceServerKind::TurnUdp) > MAX_TURN_SERVERS;
     for (ignored, what) in [
-        (config.tcp, "ICE over TCP"),
-        (config.proxy.is_some(), "the proxy"),
-        (of_kind(IceServerKind::TurnTcp) > 0, "TURN over TCP"),
-        (of_kind(IceServerKind::TurnTls) > 0, "TURN over TLS"),
         (of_kind(IceServerKind::Stun) > 1, "all STUN servers but one"),
         (many_turn, "all TURN servers but two"),
         (config.udp_mux && of_kind(IceServerKind::TurnUdp) > 0, "TURN on a shared port"),
+        (config.relay_only, "the relay policy when it checks pairs"),
     ] {
         if ignored {
             log::warn!("libjuice ignores {what}");

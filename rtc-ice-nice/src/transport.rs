@@ -224,8 +224,11 @@ impl Drop for Transport {
 }
 
 fn options(config: &IceConfig) -> Result<Options> {
-    warn_of_what_is_ignored(config);
-    let stun = config.servers.iter().find(|server| server.kind == IceServerKind::Stun);
+    let mut stun = config.servers.iter().filter(|server| server.kind == IceServerKind::Stun);
+    let (stun, further) = (stun.next(), stun.next());
+    if further.is_some() {
+        log::warn!("libnice ignores all STUN servers but one");
+    }
     let is_relay = |server: &&IceServer| {
         matches!(server.kind, IceServerKind::TurnUdp | IceServerKind::TurnTcp)
     };
@@ -270,18 +273,4 @@ fn proxy(url: &str) -> Result<Proxy> {
 fn string(text: String) -> Result<CString> {
     // The error would tell the text, which may be a password.
     CString::new(text).map_err(|_| Error::invalid("open an ICE transport: a text contains NUL"))
-}
-
-fn warn_of_what_is_ignored(config: &IceConfig) {
-    let of_kind = |kind| config.servers.iter().filter(move |server| server.kind == kind).count();
-    for (ignored, what) in [
-        (config.bind_address.is_some(), "the bind address"),
-        (config.udp_mux, "UDP mux"),
-        (of_kind(IceServerKind::TurnTls) > 0, "TURN over TLS, which it does not have"),
-        (of_kind(IceServerKind::Stun) > 1, "all STUN servers but one"),
-    ] {
-        if ignored {
-            log::warn!("libnice ignores {what}");
-        }
-    }
 }

@@ -418,8 +418,14 @@ impl Ending {
         if self.has_relays {
             // TURN servers are told first.
             let closing = Box::into_raw(Box::new(self.tell)).cast::<c_void>();
-            // SAFETY: the agent is alive, and `closed` takes what it is given.
-            unsafe { nice::nice_agent_close_async(agent, closed, closing) };
+            let context = self.shared.context;
+            // SAFETY: the agent is alive, and `closed` takes what it is given. It is called on the
+            // thread whose default context this is at the time of the call.
+            unsafe {
+                nice::g_main_context_push_thread_default(context);
+                nice::nice_agent_close_async(agent, closed, closing);
+                nice::g_main_context_pop_thread_default(context);
+            }
         } else {
             // SAFETY: this is the reference that `Agent` had.
             unsafe { nice::g_object_unref(agent) };

@@ -93,14 +93,12 @@ impl Context {
     fn turn(&self) {
         let context = self.context.as_ptr();
         // SAFETY: the context is alive, and only this thread acquires it, so that what libnice
-        // receives is passed on at once and look-ups of names report to this thread.
+        // receives is passed on at once.
         unsafe {
             glib::g_main_context_acquire(context);
-            glib::g_main_context_push_thread_default(context);
             while !self.ended.load(Ordering::Acquire) {
                 glib::g_main_context_iteration(context, glib::TRUE);
             }
-            glib::g_main_context_pop_thread_default(context);
             glib::g_main_context_release(context);
         }
     }
