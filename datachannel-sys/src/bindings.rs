@@ -237,6 +237,24 @@ pub type rtcMessage = *mut c_void;
 
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
+pub struct rtcFrameInfo {
+    pub timestamp: u32,
+    pub payloadType: u8,
+    pub timestampSeconds: f64,
+}
+
+pub type rtcFrameCallbackFunc = Option<
+    unsafe extern "C" fn(
+        tr: c_int,
+        data: *const c_char,
+        size: c_int,
+        info: *const rtcFrameInfo,
+        ptr: *mut c_void,
+    ),
+>;
+
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
 pub struct rtcWsConfiguration {
     pub disableTlsVerification: bool,
     pub proxyServer: *const c_char,
@@ -404,6 +422,31 @@ unsafe extern "C" {
         init: *mut rtcSsrcForTypeInit,
     ) -> c_int;
     pub fn rtcSetNeedsToSendRtcpSr(id: c_int) -> c_int;
+    pub fn rtcSetFrameCallback(tr: c_int, cb: rtcFrameCallbackFunc) -> c_int;
+    pub fn rtcSetVP8Packetizer(tr: c_int, init: *const rtcPacketizerInit) -> c_int;
+    pub fn rtcSetVP9Packetizer(tr: c_int, init: *const rtcPacketizerInit) -> c_int;
+    pub fn rtcSetH264Depacketizer(tr: c_int, separator: rtcNalUnitSeparator) -> c_int;
+    pub fn rtcSetH265Depacketizer(tr: c_int, separator: rtcNalUnitSeparator) -> c_int;
+    pub fn rtcSetAV1Depacketizer(tr: c_int, packetization: rtcObuPacketization) -> c_int;
+    pub fn rtcSetVP8Depacketizer(tr: c_int) -> c_int;
+    pub fn rtcSetVP9Depacketizer(tr: c_int) -> c_int;
+    pub fn rtcSetOpusDepacketizer(tr: c_int) -> c_int;
+    pub fn rtcSetAACDepacketizer(tr: c_int) -> c_int;
+    pub fn rtcSetPCMUDepacketizer(tr: c_int) -> c_int;
+    pub fn rtcSetPCMADepacketizer(tr: c_int) -> c_int;
+    pub fn rtcSetG722Depacketizer(tr: c_int) -> c_int;
+    pub fn rtcChainPacingHandler(tr: c_int, bitsPerSecond: f64, sendIntervalMs: c_int) -> c_int;
+    pub fn rtcGetTrackRtcpSyncTimestamps(
+        tr: c_int,
+        rtpTimestamp: *mut uint64_t,
+        ntpTimestamp: *mut uint64_t,
+    ) -> c_int;
+    pub fn rtcGetPayloadTypesForCodec(
+        sdp: *const c_char,
+        ccodec: *const c_char,
+        buffer: *mut c_int,
+        size: c_int,
+    ) -> c_int;
     pub fn rtcCreateWebSocket(url: *const c_char) -> c_int;
     pub fn rtcCreateWebSocketEx(url: *const c_char, config: *const rtcWsConfiguration) -> c_int;
     pub fn rtcDeleteWebSocket(ws: c_int) -> c_int;
