@@ -36,6 +36,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a program with an open connection exits cleanly", connected_exit)
             .fixes("B-36")
             .limit(180),
+        Case::new("a program may unload the library and go on using OpenSSL", unload).limit(180),
     ]
 }
 
@@ -107,7 +108,9 @@ impl Workshop {
         let program = self.0.join("program");
         let mut command = Command::new(compiler);
         command.args(["-Wall", "-Wextra", "-Werror", "-Wno-deprecated-declarations", "-I"]);
-        command.arg(include()).arg(&path).arg("-o").arg(&program).arg(&library);
+        command.arg(include()).arg(&path).arg("-o").arg(&program);
+        // One that loads the library itself is not linked with it.
+        command.arg("-Wl,--as-needed").arg(&library);
         if let Some(directory) = library.parent() {
             command.arg(format!("-Wl,-rpath,{}", directory.display()));
         }
@@ -460,5 +463,58 @@ fn connected_exit(_: &Lab) {
     workshop.run("cc", &format!("{PROLOGUE}{CONNECTED}"));
     for _ in 0..15 {
         finish(Command::new(workshop.0.join("program")), &workshop.0);
+    }
+}
+
+/// The same on a thread of its own, with a library that is loaded before and unloaded after.
+const UNLOAD: &str = r#"
+static void *connect_on_a_thread(void *p) {
+    (void)p;
+    if (connect_both() == 0) opened = 2;
+    rtcDeletePeerConnection(a);
+    rtcDeletePeerConnection(b);
+    rtcCleanup();
+    usleep(500000);
+    return NULL;
+}
+int main(void) {
+    void *ssl, *context, *connection;
+    pthread_t thread;
+    library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!library || pthread_create(&thread, NULL, connect_on_a_thread, NULL)) return 1;
+    pthread_join(thread, NULL);
+    ssl = dlopen("libssl.so.3", RTLD_NOW | RTLD_NOLOAD);
+    dlclose(library);
+    if (opened != 2) return 2;
+    if (!ssl) {
+        puts("no OpenSSL");
+        return 0;
+    }
+    context = OF_OPENSSL(SSL_CTX_new, void *)(OF_OPENSSL(TLS_method, void)());
+    connection = OF_OPENSSL(SSL_new, void *)(context);
+    OF_OPENSSL(SSL_free, void *)(connection);
+    OF_OPENSSL(SSL_CTX_free, void *)(context);
+    return 0;
+}
+"#;
+
+fn unload(_: &Lab) {
+    let names = "rtcCreatePeerConnection rtcSetLocalDescriptionCallback rtcCreateDataChannel \
+                 rtcSetLocalCandidateCallback rtcSetRemoteDescription rtcAddRemoteCandidate \
+                 rtcSetOpenCallback rtcSendMessage rtcDeletePeerConnection rtcCleanup";
+    let mut source = format!(
+        "#define _GNU_SOURCE\n{PROLOGUE}#include <dlfcn.h>\n#include <pthread.h>\n\
+         static void *library;\n#define LIBRARY \"{}\"\n\
+         #define FUNCTION(name) ((__typeof__(&name))dlsym(library, #name))\n\
+         #define OF_OPENSSL(name, type) ((void *(*)(type))dlsym(ssl, #name))\n",
+        library_path().unwrap_or_default().display()
+    );
+    for name in names.split_whitespace() {
+        source += &format!("#define {name} FUNCTION({name})\n");
+    }
+    source += &CONNECTED.replace("int main(void)", "static int connect_both(void)");
+    let printed = Workshop::open().run("cc", &(source + UNLOAD));
+    if printed.contains("no OpenSSL") {
+        skip("the library does not use the system's OpenSSL");
     }
 }
