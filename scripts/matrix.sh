@@ -33,6 +33,7 @@ cargo xtask reference --prefix "$work/real"
 cargo xtask reference --ice nice --prefix "$work/real-nice"
 conformance/interop/install.sh chromium libwebrtc aiortc
 need turnserver coturn
+need nft nftables
 export RTC_LIB=$work/all/lib/libdatachannel.so
 export RTC_REAL_LIB=$work/real/lib/libdatachannel.so
 export RTC_REAL_NICE_LIB=$work/real-nice/lib/libdatachannel.so

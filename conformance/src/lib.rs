@@ -13,6 +13,7 @@ mod interop;
 mod lab;
 mod link;
 mod matrix;
+mod network;
 mod outcome;
 mod peer;
 mod runner;
@@ -24,13 +25,14 @@ mod websocket;
 
 /// Lists or runs the tests, as the command line asks, or one of the sub-commands.
 pub fn main() -> std::process::ExitCode {
-    const COMMANDS: [&str; 6] = ["echo", "interop", "link", "matrix", "peer", "turn"];
+    const COMMANDS: [&str; 7] = ["echo", "interop", "link", "matrix", "network", "peer", "turn"];
     let mut arguments = std::env::args().skip(1).peekable();
     match arguments.next_if(|first| COMMANDS.contains(&first.as_str())).as_deref() {
         Some("interop") => interop::main(arguments),
         Some("echo") => echo::main(arguments),
         Some("link") => link::main(arguments),
         Some("matrix") => matrix::main(arguments),
+        Some("network") => network::main(arguments),
         Some("turn") => turn::main(arguments),
         Some(_) => interop::own::main(arguments),
         None => runner::main(),

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(super) const USER: &str = "user";
-pub(super) const PASSWORD: &str = "p@ss:word";
+pub(crate) const USER: &str = "user";
+const PASSWORD: &str = "p@ss:word";
 /// The password as it stands in a URL.
-pub(super) const PASSWORD_IN_URL: &str = "p%40ss:word";
+pub(crate) const PASSWORD_IN_URL: &str = "p%40ss:word";
 
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(10);

@@ -11,7 +11,7 @@ use crate::ffi::Library;
 use crate::lab::library_path;
 use crate::sys;
 pub(crate) use coturn::Coturn;
-use coturn::{PASSWORD_IN_URL, USER};
+pub(crate) use coturn::{PASSWORD_IN_URL, USER};
 use script::{Plan, Side};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -229,6 +229,7 @@ fn attempt(cell: &Cell, expect: Expect, server: &Coturn, directory: &Path) -> bo
     let side = |arguments: &[String]| Side {
         arguments: arguments.to_vec(),
         namespace: None,
+        backend: None,
         authority: trusted.clone(),
     };
     let plan = Plan {

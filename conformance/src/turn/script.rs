@@ -18,6 +18,8 @@ pub(crate) struct Side {
     pub(crate) arguments: Vec<String>,
     /// The network namespace it runs in, if it is not this process's.
     pub(crate) namespace: Option<String>,
+    /// Its ICE backend, if it is not the library's choice.
+    pub(crate) backend: Option<String>,
     /// The authority it trusts instead of the system's.
     pub(crate) authority: Option<PathBuf>,
 }
@@ -34,6 +36,9 @@ impl Side {
             }
         };
         command.arg("peer").args(&self.arguments);
+        if let Some(backend) = &self.backend {
+            command.env("RTC_ICE_BACKEND", backend);
+        }
         if let Some(authority) = &self.authority {
             command.env("SSL_CERT_FILE", authority);
         }
