@@ -54,10 +54,11 @@ impl Framing {
         match self {
             Self::LengthPrefixed => Ok(Some(Extent { before: 2, length: first, after: 0 })),
             // RFC 8656 §12.5 and RFC 7983 §7 tell the two apart by their first bits.
-            Self::Turn if first < 0x4000 => {
+            // STUN's lengths are multiples of four (RFC 8489 §5).
+            Self::Turn if first < 0x4000 && length.is_multiple_of(4) => {
                 Ok(Some(Extent { before: 0, length: STUN_HEADER + length, after: 0 }))
             }
-            Self::Turn if first < 0x8000 => {
+            Self::Turn if (0x4000..0x8000).contains(&first) => {
                 let after = length.next_multiple_of(4) - length;
                 Ok(Some(Extent { before: 0, length: CHANNEL_HEADER + length, after }))
             }
@@ -216,7 +217,9 @@ mod tests {
 
     #[test]
     fn what_is_neither_stun_nor_channel_data_ends_the_stream() {
-        assert_eq!(deframe(Framing::Turn, &[0x80, 0, 0, 0], &[4]), Err(BadFrame));
+        for bad in [[0x80, 0, 0, 0], [0, 1, 0, 3]] {
+            assert_eq!(deframe(Framing::Turn, &bad, &[4]), Err(BadFrame));
+        }
         assert_eq!(deframe(Framing::Turn, b"HTTP/1.1 400", &[1]), Ok(Vec::new()));
     }
 }
