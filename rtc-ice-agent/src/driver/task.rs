@@ -130,6 +130,10 @@ pub(super) fn do_work(shared: &Shared, work: Work) {
         if shared.gate.is_closed() {
             return;
         }
+        match &event {
+            IceEvent::Candidate(candidate) => log::debug!("ICE: found {candidate}"),
+            other => log::debug!("ICE: {other:?}"),
+        }
         shared.host.sink.event(event);
     }
 }
