@@ -399,6 +399,8 @@ impl Builder {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| Error::failure("there are no random numbers").caused_by(error))?;
+        let Backends { ice, dtls, .. } = self.backends;
+        log::info!("new connection: ICE by {}, TLS by {}", ice.name(), dtls.name());
         let peer = Peer::new(share.engine.clone(), self.backends, config, seed)?;
         Ok(PeerConnection { owner: Arc::new(Owner { peer, _share: share }) })
     }
