@@ -101,11 +101,7 @@ impl Agent {
         let no_memory = || std::io::Error::from(std::io::ErrorKind::OutOfMemory);
         // SAFETY: the context lives as long as `main_loop`, which the agent does not outlive.
         let agent = NonNull::new(unsafe {
-            nice::nice_agent_new_full(
-                main_loop.context(),
-                nice::RFC5245,
-                nice::REGULAR_NOMINATION | nice::CONSENT_FRESHNESS,
-            )
+            nice::nice_agent_new_full(main_loop.context(), nice::RFC5245, nice::REGULAR_NOMINATION)
         })
         .ok_or_else(no_memory)?;
         let context = main_loop.context();
@@ -127,6 +123,8 @@ impl Agent {
         self.set_number(c"ice-tcp", flag(options.tcp));
         self.set_number(c"upnp", nice::FALSE);
         self.set_number(c"force-relay", flag(options.relay_only));
+        // With consent freshness libnice gives up after 10 s without an answer, where RFC 7675 has
+        // 30 s. With these checks alone it does after 50 s at most.
         self.set_number(c"keepalive-conncheck", nice::TRUE);
         self.set_number(c"stun-initial-timeout", INITIAL_TIMEOUT_MS.cast_signed());
         self.set_number(c"stun-max-retransmissions", RETRANSMISSIONS.cast_signed());

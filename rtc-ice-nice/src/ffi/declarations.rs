@@ -52,8 +52,6 @@ pub(super) const WOULD_BLOCK: c_int = 27;
 pub(super) const RFC5245: c_uint = 0;
 /// `NICE_AGENT_OPTION_REGULAR_NOMINATION`.
 pub(super) const REGULAR_NOMINATION: c_uint = 1;
-/// `NICE_AGENT_OPTION_CONSENT_FRESHNESS`.
-pub(super) const CONSENT_FRESHNESS: c_uint = 1 << 5;
 
 // `NiceComponentState`. The others are of no interest.
 pub(super) const STATE_CONNECTING: c_uint = 2;
