@@ -28,6 +28,18 @@ pub(crate) fn run(_: Args) -> Result<()> {
         + &PATCH.replace("SYS", &ours.display().to_string());
     fs::write(&manifest, text).with_context(|| format!("cannot write {manifest:?}"))?;
 
+    // The crate's lock file names an older release, which no patch is tried for.
+    process::run_quietly(
+        project::cargo()
+            .args(["update", "--quiet", "--package", "datachannel-sys"])
+            .current_dir(&project),
+    )?;
+    let tree = process::read(
+        project::cargo().args(["tree", "--package", "datachannel-sys"]).current_dir(&project),
+    )?;
+    if !tree.contains(&*ours.to_string_lossy()) {
+        bail!("cargo takes another datachannel-sys than ours:\n{tree}");
+    }
     progress("compiling the crate datachannel and its tests");
     let mut cargo = project::cargo();
     cargo.args(["test", "--no-run", "--message-format", "json"]).current_dir(&project);

@@ -1,6 +1,6 @@
 //! The Rust API as a text, so that a release shows what it changes.
 //!
-//! It is taken from what rustdoc writes: the declarations on the pages of the crates, without what
+//! It is taken from what rustdoc writes: the declarations on the pages of librtc, without what
 //! the compiler implements by itself.
 
 use std::collections::BTreeSet;
@@ -13,23 +13,24 @@ use crate::args::Args;
 use crate::process::{self, progress};
 use crate::project;
 
-/// The crates whose items Rust programs use: the second's are re-exported by the first.
-const CRATES: [(&str, &str); 2] = [("librtc", "librtc"), ("rtc-core", "rtc_core")];
-
 /// `cargo xtask public-api`.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let mut cargo = project::cargo();
-    cargo.args(["doc", "--quiet", "--no-deps", "--locked"]);
-    for (package, _) in CRATES {
-        cargo.args(["--package", package]);
+    // Pages of items that are no more would stay.
+    let folder = project::target().join("doc/librtc");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {folder:?}"))?;
     }
-    progress("documenting the crates");
-    process::run_quietly(&mut cargo)?;
+    progress("documenting librtc");
+    process::run_quietly(project::cargo().args([
+        "doc",
+        "--quiet",
+        "--no-deps",
+        "--locked",
+        "--package",
+        "librtc",
+    ]))?;
     let mut lines = BTreeSet::new();
-    for (_, name) in CRATES {
-        let folder = project::target().join("doc").join(name);
-        collect(&folder, name, &mut lines)?;
-    }
+    collect(&folder, "librtc", &mut lines)?;
     let stored = project::root().join("docs/public-api.txt");
     if args.has("--store") {
         let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
@@ -61,6 +62,10 @@ fn collect(folder: &Path, path: &str, lines: &mut BTreeSet<String>) -> Result<()
         } else if let [kind, item, "html"] = name.split('.').collect::<Vec<_>>()[..] {
             let html =
                 fs::read_to_string(&page).with_context(|| format!("cannot read {page:?}"))?;
+            // Items that are shown elsewhere, since their module is private.
+            if html.contains("<title>Redirection</title>") {
+                continue;
+            }
             let item = format!("{path}::{item}");
             lines.insert(format!("{kind} {item}"));
             lines.extend(declarations(&html).into_iter().map(|line| format!("{item}: {line}")));
