@@ -12,7 +12,8 @@ use crate::process::{self, Need, progress};
 use crate::project;
 
 /// Programs that use nothing but what every version of the C API has.
-const PROGRAMS: [&str; 2] = ["packaging/consumer/consumer.c", "examples/c/offer_answer.c"];
+const PROGRAMS: [&str; 2] = ["packaging/consumer/consumer.c", EXAMPLE];
+const EXAMPLE: &str = "examples/c/offer_answer.c";
 
 /// `cargo xtask consumers`.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -44,12 +45,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         let link = work.join("libdatachannel.so.0.23");
         let target = prefix.join(libdir).join("libdatachannel.so");
         symlink(&target, &link).with_context(|| format!("cannot link {link:?}"))?;
-        for program in PROGRAMS {
-            swap(
-                format!("{program} built on 0.23, run on ours by a link"),
-                swapped(program, (&older, "lib"), (&work, ""), &work),
-            )?;
-        }
+        swap(
+            format!("{EXAMPLE} built on 0.23, run on ours by a link"),
+            swapped(EXAMPLE, (&older, "lib"), (&work, ""), &work),
+        )?;
     }
     println!("consumers: {passed} passed");
     Ok(())
