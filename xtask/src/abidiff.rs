@@ -54,8 +54,34 @@ pub(crate) fn compare_with_real(ours: &Path, real: &Path) -> Result<Vec<String>>
     Ok(problems)
 }
 
+/// The list of symbols that Debian's packages promise.
+const SYMBOLS: &str = "packaging/debian/libdatachannel-rs0.24.symbols";
+
+/// Adds to the list of symbols what it lacks, as new in this release. Those of `rtc_ext.h` need this
+/// library (its template 1), the others any that offers the C API.
+fn add_symbols(include: &Path) -> Result<()> {
+    let path = project::root().join(SYMBOLS);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
+    let is_symbol = |line: &&str| line.starts_with(' ');
+    let mut symbols: Vec<String> = text.lines().filter(is_symbol).map(String::from).collect();
+    let release = project::release()?;
+    for (file, template) in [("rtc.h", ""), ("rtc_ext.h", " 1")] {
+        for function in header::prototypes(include, file, &[])? {
+            let start = format!(" {}@Base ", function.name);
+            if !symbols.iter().any(|line| line.starts_with(&start)) {
+                symbols.push(format!("{start}{release}{template}"));
+            }
+        }
+    }
+    symbols.sort();
+    let head = text.lines().filter(|line| !is_symbol(line)).map(String::from);
+    let all: Vec<String> = head.chain(symbols).collect();
+    fs::write(&path, all.join("\n") + "\n").with_context(|| format!("cannot write {path:?}"))
+}
+
 /// Stores the interface of the headers.
 pub(crate) fn store(include: &Path) -> Result<()> {
+    add_symbols(include)?;
     let work = Work::new()?;
     let model = work.model(include, "ours")?;
     let text = process::read(
@@ -142,6 +168,22 @@ mod tests {
             fs::write(include.join("rtc").join(file), text).unwrap();
         }
         include
+    }
+
+    #[test]
+    fn debian_promises_what_the_headers_declare() {
+        let text = fs::read_to_string(project::root().join(SYMBOLS)).unwrap();
+        let include = project::root().join("rtc-capi/include");
+        let mut declared = header::prototypes(&include, "rtc.h", &[]).unwrap();
+        declared.extend(header::prototypes(&include, "rtc_ext.h", &[]).unwrap());
+        let mut declared: Vec<&str> =
+            declared.iter().map(|function| function.name.as_str()).collect();
+        declared.sort_unstable();
+        let promised: Vec<&str> = text
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix(' ')?.split_once("@Base ")?.0))
+            .collect();
+        assert_eq!(promised, declared, "run cargo xtask abi --store");
     }
 
     #[test]

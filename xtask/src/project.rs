@@ -63,6 +63,18 @@ pub(crate) fn version() -> Result<Version> {
     Ok(Version { full: full.into(), soname: format!("libdatachannel.so.{minor}") })
 }
 
+/// The version that packages have, `MAJOR.MINOR.PATCH+rN`: the API's, and our release of it.
+pub(crate) fn release() -> Result<String> {
+    let library = root().join("rtc/src/library.rs");
+    let text =
+        std::fs::read_to_string(&library).with_context(|| format!("cannot read {library:?}"))?;
+    let release = text
+        .split_once("env!(\"CARGO_PKG_VERSION\"), \"-")
+        .and_then(|(_, rest)| rest.split('"').next())
+        .with_context(|| format!("{library:?} does not tell the release"))?;
+    Ok(format!("{}+{release}", version()?.full))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,9 +85,8 @@ mod tests {
         let version = version().unwrap().full;
         let manifest = read("Cargo.toml");
         assert!(manifest.contains(&format!("[workspace.package]\nversion = \"{version}\"")));
-        let library = read("rtc/src/library.rs");
-        let (_, rest) = library.split_once("env!(\"CARGO_PKG_VERSION\"), \"-").unwrap();
-        let release = rest.split('"').next().unwrap();
+        let release = release().unwrap();
+        let release = release.split_once('+').unwrap().1;
         for (path, text) in [
             ("packaging/debian/changelog", format!("libdatachannel-rs ({version}+{release}-")),
             ("packaging/rpm/libdatachannel-rs.spec", format!("%global api {version}\n")),
