@@ -50,8 +50,8 @@ const LICENCES: &[&str] = &[
 
 /// Features of `rtc-capi` that choose one TLS backend, and what no build with just that may hold.
 const KEPT_FROM_CHOICES: &[(&str, &[&str])] = &[
-    ("ice-agent,tls-rustls", &["openssl", "openssl-sys"]),
-    ("ice-agent,tls-openssl", &["rustls", "ring", "aws-lc-rs"]),
+    ("ice-agent,tls-rustls,media,websocket", &["openssl", "openssl-sys"]),
+    ("ice-agent,tls-openssl,media,websocket", &["rustls", "ring", "aws-lc-rs"]),
 ];
 
 /// `cargo xtask dependencies`.
