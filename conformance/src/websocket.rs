@@ -86,6 +86,8 @@ pub(crate) fn connect(lib: Lib, url: &str) -> Channel {
 
 pub(crate) fn connect_with(lib: Lib, url: &str, config: &WsConfig) -> Channel {
     let client = bare_connect(lib, url, config);
+    // What came before is told in the order in which the callbacks are set.
+    client.listen(&[Slot::Error]);
     client.listen(Slot::CHANNEL);
     client
 }

@@ -5,7 +5,7 @@ use crate::ffi::*;
 use crate::inbox::{Event, Message};
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Channel, c, eventually};
+use crate::peer::{Channel, c};
 use crate::websocket::{
     BINARY, CLOSE, PING, PONG, Raw, RawServer, Server, TEXT, accept_of, connect, connect_with,
     frame, header, upgrade_request, upgrade_response,
@@ -546,5 +546,5 @@ fn ping_flood(lab: &Lab) {
     assert!(grown < 32 << 10, "{grown} KiB of pongs");
     let mut other = Raw::client(server.port);
     other.send_frame(TEXT, b"x");
-    eventually("another's message", || !server.client(1).messages().is_empty());
+    assert_eq!(server.client(1).wait_messages(1), [Message::text("x")]);
 }

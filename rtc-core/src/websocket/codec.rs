@@ -363,3 +363,55 @@ fn apply_mask(data: &mut [u8], mask: [u8; 4], offset: usize) {
         *byte ^= key;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MASK: Option<[u8; 4]> = Some([0xde, 0xad, 0xbe, 0xef]);
+
+    fn decode_in_pieces(bytes: &[u8], piece: usize) -> Result<Vec<Event>, Violation> {
+        let mut decoder = Decoder::new(Role::Server, 1 << 20);
+        let mut events = Vec::new();
+        for mut input in bytes.chunks(piece) {
+            while let Some(event) = decoder.decode(&mut input)? {
+                events.push(event);
+            }
+        }
+        assert!(!decoder.is_amid());
+        Ok(events)
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_wherever_the_network_cuts_it() {
+        let mut bytes = Vec::new();
+        let mut expected = Vec::new();
+        for size in [0, 1, 7, 8, 9, 125, 126, 127, 65535, 65536] {
+            let data: Vec<u8> = (0..size).map(|i: usize| (i % 251) as u8).collect();
+            encode(&mut bytes, Outgoing::Binary, &data, MASK);
+            expected.push(Event::Message(Message::binary(data)));
+        }
+        encode(&mut bytes, Outgoing::Text, "ä€😀".as_bytes(), MASK);
+        encode(&mut bytes, Outgoing::Ping, b"ping", MASK);
+        encode(&mut bytes, Outgoing::Pong, b"", MASK);
+        encode(&mut bytes, Outgoing::Close, &1000u16.to_be_bytes(), MASK);
+        expected.push(Event::Message(Message::text("ä€😀")));
+        expected.extend([Event::Ping(b"ping".to_vec()), Event::Pong, Event::Close(Some(1000))]);
+        for piece in [1, 2, 3, 5, 13, 1000, bytes.len()] {
+            assert!(decode_in_pieces(&bytes, piece).unwrap() == expected, "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_violation_is_noticed_before_the_payload_has_arrived() {
+        for (begin, violation) in [
+            (&[0xc1][..], Violation::Protocol("reserved bits are set")),
+            (&[0x81, 0x05], Violation::Protocol("a client's frame is not masked")),
+            (&[0x09, 0x81, 1, 2, 3, 4], Violation::Protocol("a control frame is fragmented")),
+            (&[0x82, 0xff, 0, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4], Violation::TooLarge),
+            (&[0x81, 0x85, 0, 0, 0, 0, 0xff], Violation::Utf8),
+        ] {
+            assert_eq!(decode_in_pieces(begin, 1), Err(violation), "{begin:x?}");
+        }
+    }
+}

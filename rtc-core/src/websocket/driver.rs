@@ -346,6 +346,10 @@ impl<'a> Pump<'a> {
 
     fn ping(&mut self, state: &mut State, now: Instant) -> Step {
         self.pinged = now;
+        // While nothing is read, no answer can be seen.
+        if !self.socket.port.has_room() {
+            return Step::Again;
+        }
         self.unanswered = self.unanswered.saturating_add(1);
         let is_lost =
             self.socket.config.max_outstanding_pings.is_some_and(|most| self.unanswered > most);

@@ -289,3 +289,42 @@ pub fn check_connect(head: &[u8]) -> Result<()> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_two_sides_of_an_upgrade_understand_each_other() {
+        let url = WsUrl::parse("ws://host:8080/path?query").unwrap();
+        for (asked, picked) in [(&[][..], None), (&["one", "two"], Some("one"))] {
+            let client = ClientUpgrade::new(asked.iter().map(ToString::to_string).collect());
+            let answer = answer(&client.request(&url));
+            let accepted = answer.outcome.unwrap();
+            assert_eq!(accepted.path, "/path?query");
+            assert_eq!(accepted.protocol.as_deref(), picked);
+            assert_eq!(client.check(&answer.response).unwrap().as_deref(), picked);
+            assert!(ClientUpgrade::new(Vec::new()).check(&answer.response).is_err(), "another key");
+        }
+    }
+
+    #[test]
+    fn a_head_ends_at_its_empty_line_and_has_a_limit() {
+        let mut reader = HeadReader::default();
+        assert_eq!(reader.push(b"GET / HTTP/1.1\r\n\r"), Head::Partial);
+        let whole = Head::Whole(b"GET / HTTP/1.1\r\n\r\n".to_vec(), b"rest".to_vec());
+        assert_eq!(reader.push(b"\nrest"), whole);
+        let mut reader = HeadReader::default();
+        assert_eq!(reader.push(&vec![b'x'; MAX_HEAD - 1]), Head::Partial);
+        assert_eq!(reader.push(b"x"), Head::TooLong);
+    }
+
+    #[test]
+    fn the_sample_of_the_rfc_has_the_key_of_the_rfc() {
+        let key = "dGhlIHNhbXBsZSBub25jZQ==".to_owned();
+        let request = ClientUpgrade::with_key(key, Vec::new())
+            .request(&WsUrl::parse("ws://server.example.com/chat").unwrap());
+        let response = String::from_utf8(answer(&request).response).unwrap();
+        assert!(response.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+    }
+}
