@@ -438,8 +438,8 @@ unsafe extern "C" {
     pub fn rtcChainPacingHandler(tr: c_int, bitsPerSecond: f64, sendIntervalMs: c_int) -> c_int;
     pub fn rtcGetTrackRtcpSyncTimestamps(
         tr: c_int,
-        rtpTimestamp: *mut uint64_t,
-        ntpTimestamp: *mut uint64_t,
+        rtpTimestamp: *mut u64,
+        ntpTimestamp: *mut u64,
     ) -> c_int;
     pub fn rtcGetPayloadTypesForCodec(
         sdp: *const c_char,

@@ -75,7 +75,9 @@ fn run(
         let _ = first.send(message.clone());
         handler(socket, message);
     });
-    socket.on_closed(move |_| drop(closed.send(())));
+    socket.on_closed(move |_| {
+        let _ = closed.send(());
+    });
     let _ = end.recv();
     Ok(message.try_recv().ok())
 }

@@ -161,6 +161,7 @@ fn of_type(c: &str) -> String {
         "uint8_t" => "u8",
         "uint16_t" => "u16",
         "uint32_t" => "u32",
+        "uint64_t" => "u64",
         other => other,
     }
     .into()

@@ -119,6 +119,7 @@ fn of_c_type(c: &str) -> String {
         "int" | "rtcLogLevel" | "rtcDirection" | "rtcBackendRole" => "c_int",
         "unsigned int" => "c_uint",
         "uint32_t" => "u32",
+        "uint64_t" => "u64",
         "double" => "c_double",
         "char" => "c_char",
         "void" => "c_void",
