@@ -41,8 +41,9 @@ impl Slot {
     /// The slots of a channel; the message slot last, as setting it may deliver at once.
     pub(crate) const CHANNEL: &'static [Slot] = &[
         Slot::Open,
-        Slot::Closed,
+        // Both may have happened before they are asked for, and then come in the order of asking.
         Slot::Error,
+        Slot::Closed,
         Slot::BufferedAmountLow,
         Slot::Available,
         Slot::Message,
