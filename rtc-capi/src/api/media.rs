@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_double, c_int, c_uint, c_void};
 use std::time::Duration;
 
 use librtc::media::handler::{
-    BitrateHandler, KeyframeHandler, NackResponder, Pacing, ReceivingSession, SenderReporter,
+    BitrateHandler, Depacketizing, KeyframeHandler, NackResponder, Pacing, ReceivingSession,
+    SenderReporter,
 };
 use librtc::media::packetizer::{NalSeparator, ObuPacketization, Options};
 use librtc::media::rtp::extension::{ColorSpace, PlayoutDelay};
@@ -388,11 +389,20 @@ fn packetize(tr: c_int, init: *const abi::PacketizerInit, codec: Codec) -> Resul
     SUCCESS
 }
 
+/// Formats whose packets repair those of others: RFC 4588, RFC 2198, RFC 5109, RFC 8627.
+const REPAIRS: [&str; 4] = ["rtx", "red", "ulpfec", "flexfec-03"];
+
 fn depacketize(tr: c_int, separator: c_int, codec: Codec) -> Result<c_int> {
     let track = handles::track(tr)?;
     let options = Options { nal_separator: nal_separator(separator)?, ..Options::default() };
-    let clock_rate = clock_rate(&track.description(), codec.name(), codec.clock_rate());
-    track.with_chain(|chain| chain.set_depacketizer(codec.depacketizer(&options), clock_rate));
+    let description = track.description();
+    let clock_rate = clock_rate(&description, codec.name(), codec.clock_rate());
+    let repairs = REPAIRS.iter().flat_map(|name| description.payload_types_of(name)).collect();
+    let depacketizing = Depacketizing::new(codec.depacketizer(&options), clock_rate);
+    track.with_chain(|chain| {
+        chain.clear();
+        chain.push(depacketizing.leaving_out(repairs));
+    });
     SUCCESS
 }
 

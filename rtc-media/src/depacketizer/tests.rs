@@ -271,3 +271,18 @@ fn nothing_but_rtp_is_depacketized() {
     let info = FrameInfo { timestamp: 48_000, payload_type: 111, seconds: Some(1.0) };
     assert_eq!((&second.data[..], second.frame), (&[7][..], Some(info)));
 }
+
+#[test]
+fn what_repairs_other_packets_is_no_frame() {
+    let mut chain = crate::Chain::default();
+    let depacketizer = Codec::Opus.depacketizer(&Options::default());
+    chain.push(handler::Depacketizing::new(depacketizer, 48_000).leaving_out(vec![112]));
+    let packet = |payload_type| vec![0x80, payload_type, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 7];
+    let mut batch = [111, 112].map(|payload_type| Message::from(packet(payload_type))).to_vec();
+    let mut output = Output::default();
+    chain.incoming(Now::from_system(), &mut batch, &mut output);
+    assert_eq!(output.dropped, 0);
+    let types: Vec<_> =
+        batch.iter().filter_map(|m| m.frame).map(|info| info.payload_type).collect();
+    assert_eq!(types, [111]);
+}

@@ -19,6 +19,8 @@ pub struct Depacketizing {
     depacketizer: Box<dyn Depacketizer>,
     clock_rate: u32,
     max_wait: Duration,
+    /// Payload types that carry no media of this codec.
+    left_out: Vec<u8>,
     /// The streams by SSRC, the one that was heard of last at the end.
     streams: Vec<(u32, Assembler)>,
 }
@@ -26,13 +28,26 @@ pub struct Depacketizing {
 impl Depacketizing {
     /// `clock_rate` is for [`FrameInfo::seconds`]; 0 leaves that out.
     pub fn new(depacketizer: Box<dyn Depacketizer>, clock_rate: u32) -> Self {
-        Self { depacketizer, clock_rate, max_wait: DEFAULT_MAX_WAIT, streams: Vec::new() }
+        Self {
+            depacketizer,
+            clock_rate,
+            max_wait: DEFAULT_MAX_WAIT,
+            left_out: Vec::new(),
+            streams: Vec::new(),
+        }
     }
 
     /// Waits for missing packets for another time than [`DEFAULT_MAX_WAIT`]. It should be longer
     /// than a retransmission takes.
     pub fn with_max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
+        self
+    }
+
+    /// Drops packets of these payload types: what repairs other packets (`rtx` of RFC 4588, `red`,
+    /// forward error correction) would come out as frames of its own.
+    pub fn leaving_out(mut self, payload_types: Vec<u8>) -> Self {
+        self.left_out = payload_types;
         self
     }
 
@@ -55,6 +70,9 @@ impl Depacketizing {
             return;
         };
         let header = packet.header();
+        if self.left_out.contains(&header.payload_type) {
+            return;
+        }
         let payload = message.data.slice(packet.payload_range());
         let now = context.now.instant;
         if self.depacketizer.is_whole() {
