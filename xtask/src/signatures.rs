@@ -116,7 +116,12 @@ fn of_c_type(c: &str) -> String {
     // `const` on a value only binds the function's own body.
     let c = c.strip_prefix("const ").unwrap_or(c);
     let rust = match c {
-        "int" | "rtcLogLevel" | "rtcDirection" | "rtcBackendRole" => "c_int",
+        "int"
+        | "rtcLogLevel"
+        | "rtcDirection"
+        | "rtcBackendRole"
+        | "rtcNalUnitSeparator"
+        | "rtcObuPacketization" => "c_int",
         "unsigned int" => "c_uint",
         "uint32_t" => "u32",
         "uint64_t" => "u64",
