@@ -24,6 +24,10 @@ pub(crate) const ORACLE: &str = "RTC_CONFORMANCE_ORACLE";
 /// How many times longer a test may take under another program.
 const WRAPPED: u32 = 5;
 
+/// How long a test that pins a lapse of the reference library may take there: a hang is among them,
+/// and how long it lasts is of no interest.
+const PINNED: Duration = Duration::from_secs(30);
+
 /// How many lines of a failure are shown.
 const SHOWN: usize = 40;
 
@@ -95,9 +99,12 @@ fn selected(options: &Options) -> Vec<Case> {
         (options.filters.is_empty() || options.filters.iter().any(matches))
             && !options.skips.iter().any(|skip| title.contains(skip.as_str()))
     };
-    let capped = |case: Case| match options.limit {
-        Some(limit) => case.within(limit),
-        None => case,
+    let capped = |case: Case| {
+        let case = match options.limit {
+            Some(limit) => case.within(limit),
+            None => case,
+        };
+        if options.oracle && case.pins.is_some() { case.within(PINNED) } else { case }
     };
     suite::cases().into_iter().filter(wanted).map(capped).collect()
 }
