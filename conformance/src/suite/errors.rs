@@ -73,6 +73,7 @@ pub(super) fn data_calls() -> Vec<Call> {
     for function in ById::ALL {
         let is_media = media.contains(&function.name)
             || function.name.contains("Chain")
+            || function.name.contains("Depacketizer")
             || function.name.contains("WebSocket");
         if !is_media {
             calls.push(call(function.name, |lib, id| lib.by_id(*function, id)));
