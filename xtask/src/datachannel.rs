@@ -62,9 +62,9 @@ pub(crate) fn run(_: Args) -> Result<()> {
 /// Runs a test program where it reaches nobody: its tests name public servers. There is an address
 /// besides loopback's, and a route to nowhere. Returns how many tests passed.
 fn run_alone(program: &str) -> Result<usize> {
-    const NETWORK: &str = "ip link set lo up && ip link add a type veth peer name b && \
-                           ip addr add 192.0.2.1/24 dev a && ip link set a up && \
-                           ip link set b up && ip route add default via 192.0.2.2 && exec \"$0\"";
+    const NETWORK: &str = "ip link set lo up && ip link add near type veth peer name far && \
+                           ip addr add 192.0.2.1/24 dev near && ip link set near up && \
+                           ip link set far up && ip route add default via 192.0.2.2 && exec \"$0\"";
     let mut alone = Command::new("unshare");
     alone.args(["--map-root-user", "--net", "--", "timeout", "120", "sh", "-c", NETWORK, program]);
     let said = process::read(&mut alone)?;
