@@ -199,7 +199,7 @@ impl Tree {
                 .env("CARGO_HOME", project::cargo_home()?)
                 .env("LIBRTC_SOURCE", project::root())
                 .env("LIBRTC_DIST_OPTIONS", "")
-                .env("DPKG_EXPORT_BUILDFLAGS", ""),
+                .env("LIBRTC_ENVIRONMENT", "env -u CFLAGS -u CXXFLAGS -u LDFLAGS"),
             false => command
                 .env("CARGO_HOME", self.root.join("target/cargo-home"))
                 .env("CARGO_NET_OFFLINE", "true")
