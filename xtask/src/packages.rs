@@ -46,6 +46,9 @@ const RPM: Format = Format {
 /// The backends that a distribution's package has unless told otherwise.
 const DEFAULT_BACKENDS: &str = "ice-agent,tls-openssl";
 
+/// Takes away what package builders set and cargo compiles anew for.
+const AS_BEFORE: &str = "env -u CFLAGS -u CXXFLAGS -u LDFLAGS -u PKG_CONFIG_PATH";
+
 /// Where libjuice's source is in a tree.
 const JUICE: &str = "libjuice-source";
 
@@ -199,7 +202,7 @@ impl Tree {
                 .env("CARGO_HOME", project::cargo_home()?)
                 .env("LIBRTC_SOURCE", project::root())
                 .env("LIBRTC_DIST_OPTIONS", "")
-                .env("LIBRTC_ENVIRONMENT", "env -u CFLAGS -u CXXFLAGS -u LDFLAGS"),
+                .env("LIBRTC_ENVIRONMENT", AS_BEFORE),
             false => command
                 .env("CARGO_HOME", self.root.join("target/cargo-home"))
                 .env("CARGO_NET_OFFLINE", "true")
@@ -248,6 +251,7 @@ fn build_rpm(tree: &Tree, backends: &[&str]) -> Result<PathBuf> {
     define("clamp_mtime_to_source_date_epoch", "1");
     if tree.in_place {
         define("librtc_source", &project::root().display().to_string());
+        define("librtc_environment", AS_BEFORE);
         // Not an empty text: that would be no definition.
         define("librtc_dist_options", "--profile release");
     }
