@@ -47,7 +47,8 @@ const RPM: Format = Format {
 const DEFAULT_BACKENDS: &str = "ice-agent,tls-openssl";
 
 /// Takes away what package builders set and cargo compiles anew for.
-const AS_BEFORE: &str = "env -u CFLAGS -u CXXFLAGS -u LDFLAGS -u PKG_CONFIG_PATH";
+const AS_BEFORE: &str =
+    "env -u CFLAGS -u CXXFLAGS -u LDFLAGS -u PKG_CONFIG_PATH -u SOURCE_DATE_EPOCH";
 
 /// Where libjuice's source is in a tree.
 const JUICE: &str = "libjuice-source";
