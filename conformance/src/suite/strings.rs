@@ -4,7 +4,7 @@ use super::Case;
 use crate::ffi::*;
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Connected, Peer, c};
+use crate::peer::{Connected, Pair, Peer, Signalling, c};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -83,7 +83,9 @@ fn buffer_rules(lab: &Lab) {
 }
 
 fn pair_rules(lab: &Lab) {
-    let connected = Connected::new(lab.lib);
+    // With candidates that come later, a pair may begin with a peer-reflexive one and change.
+    let (a, b) = (Peer::new(lab.lib), Peer::new(lab.lib));
+    let connected = Connected::over(Pair::of(a, b, Signalling::Whole));
     let (lib, pc) = (lab.lib, connected.a.id);
     let larger = lib.selected_pair(pc, None, 0, None, 0);
     assert!(larger > 0, "the size of the pair is {larger}");
