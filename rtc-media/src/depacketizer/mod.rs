@@ -10,6 +10,7 @@ mod audio;
 mod av1;
 mod h264;
 mod h265;
+mod nal;
 #[cfg(test)]
 mod tests;
 mod vp8;
