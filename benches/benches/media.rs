@@ -47,7 +47,10 @@ fn packetizing(criterion: &mut Criterion) {
             bencher.iter(&mut send);
         });
         let mut receiver = Chain::default();
-        receiver.set_depacketizer(codec.depacketizer(&options), codec.clock_rate());
+        receiver.set_depacketizer(handler::Depacketizing::new(
+            codec.depacketizer(&options),
+            codec.clock_rate(),
+        ));
         receiver.push(handler::ReceivingSession::new(2, codec.clock_rate()));
         let mut receive = |packets: Vec<Bytes>| {
             let mut batch = packets.into_iter().map(Message::from).collect();

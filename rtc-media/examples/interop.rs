@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use rtc_media::handler::Depacketizing;
 use rtc_media::packetizer::{NalSeparator, ObuPacketization, Options};
 use rtc_media::rtp::Packet;
 use rtc_media::{Chain, Codec, Message, Now, Output, RtpConfig};
@@ -260,7 +261,7 @@ fn run(case: &Case, directory: &Path) -> Result<String> {
 /// Frames by the depacketizer.
 fn unpack(codec: Codec, options: &Options, packets: &[Vec<u8>]) -> Result<Vec<Message>> {
     let mut chain = Chain::default();
-    chain.set_depacketizer(codec.depacketizer(options), codec.clock_rate());
+    chain.set_depacketizer(Depacketizing::new(codec.depacketizer(options), codec.clock_rate()));
     let (mut output, mut frames) = (Output::default(), Vec::new());
     for packet in packets {
         let mut batch = vec![Message::from(packet.clone())];

@@ -399,10 +399,7 @@ fn depacketize(tr: c_int, separator: c_int, codec: Codec) -> Result<c_int> {
     let clock_rate = clock_rate(&description, codec.name(), codec.clock_rate());
     let repairs = REPAIRS.iter().flat_map(|name| description.payload_types_of(name)).collect();
     let depacketizing = Depacketizing::new(codec.depacketizer(&options), clock_rate);
-    track.with_chain(|chain| {
-        chain.clear();
-        chain.push(depacketizing.leaving_out(repairs));
-    });
+    track.with_chain(|chain| chain.set_depacketizer(depacketizing.leaving_out(repairs)));
     SUCCESS
 }
 

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::{Context, Depacketizing, Handler, Packetizing};
-use crate::depacketizer::Depacketizer;
 use crate::packetizer::Packetizer;
 use crate::{Message, Now, Output, Request, RtpConfig};
 
@@ -22,11 +21,10 @@ impl Chain {
         self.push(Packetizing::new(packetizer));
     }
 
-    /// Replaces the whole chain by a depacketizer; `clock_rate` is for
-    /// [`FrameInfo::seconds`](crate::FrameInfo::seconds).
-    pub fn set_depacketizer(&mut self, depacketizer: Box<dyn Depacketizer>, clock_rate: u32) {
+    /// Replaces the whole chain by a depacketizer.
+    pub fn set_depacketizer(&mut self, depacketizing: Depacketizing) {
         self.clear();
-        self.push(Depacketizing::new(depacketizer, clock_rate));
+        self.push(depacketizing);
     }
 
     /// Appends a handler.

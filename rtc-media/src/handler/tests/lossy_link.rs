@@ -137,7 +137,7 @@ fn without_retransmissions_frames_are_left_out_but_never_broken() {
     let clock = Clock::new();
     let mut link = Link::new(5, 0.02);
     let (mut alice, mut bob) = (sender(), Chain::default());
-    bob.set_depacketizer(Codec::Vp8.depacketizer(&Default::default()), 90_000);
+    bob.set_depacketizer(Depacketizing::new(Codec::Vp8.depacketizer(&Default::default()), 90_000));
     let (mut output, mut delivered) = (Output::default(), Vec::new());
     for number in 0..500_u32 {
         alice.config_mut().unwrap().timestamp = number;

@@ -208,7 +208,10 @@ fn a_sender_that_starts_over_is_reported_anew() {
 #[test]
 fn a_flood_of_streams_is_bounded() {
     let (mut chain, clock) = (Chain::default(), Clock::new());
-    chain.set_depacketizer(Codec::H264.depacketizer(&Default::default()), 90_000);
+    chain.set_depacketizer(Depacketizing::new(
+        Codec::H264.depacketizer(&Default::default()),
+        90_000,
+    ));
     chain.push(ReceivingSession::new(1, 90_000));
     chain.push(NackRequester::new(1));
     for ssrc in 0..2_000 {
