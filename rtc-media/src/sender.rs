@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::clock;
 use crate::packetizer::Payloads;
+use crate::rtp::Header;
 use crate::rtp::extension::{Block, ColorSpace, PlayoutDelay};
-use crate::rtp::{HEADER, Header};
 
 /// The stream that the handlers of a chain make and report on.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,15 +69,14 @@ impl RtpConfig {
         clock::timestamp_to_seconds(timestamp, self.clock_rate)
     }
 
-    /// Bytes that [`Self::packets`] puts before each payload.
-    pub(crate) fn head(&self) -> usize {
-        HEADER + self.extensions.block().len()
-    }
-
-    /// Makes one packet of each payload, which has [`Self::head`] bytes before it; the last one is
-    /// marked.
-    pub(crate) fn packets(&mut self, payloads: Payloads, packets: &mut Vec<Bytes>) {
-        let extensions = self.extensions.block();
+    /// Makes one packet of each payload, which has a header's bytes and room for `extensions` before
+    /// it; the last one is marked.
+    pub(crate) fn packets(
+        &mut self,
+        extensions: &[u8],
+        payloads: Payloads,
+        packets: &mut Vec<Bytes>,
+    ) {
         let (mut buffer, ends) = payloads.into_parts();
         let count = ends.len();
         packets.reserve(count);
@@ -92,7 +91,7 @@ impl RtpConfig {
                 timestamp: self.timestamp,
                 ssrc: self.ssrc,
             };
-            write_head(&mut packet, &header, &extensions);
+            write_head(&mut packet, &header, extensions);
             self.sequence = self.sequence.wrapping_add(1);
             packets.push(packet.freeze());
         }
@@ -105,7 +104,8 @@ fn write_head(packet: &mut BytesMut, header: &Header, extensions: &[u8]) {
 }
 
 impl SenderExtensions {
-    fn block(&self) -> Bytes {
+    /// The extensions as they stand in every packet; empty without any.
+    pub(crate) fn block(&self) -> Bytes {
         let mut block = Block::default();
         if let Some((id, mid)) = &self.mid {
             block.push(*id, mid.as_bytes());
@@ -126,7 +126,7 @@ impl SenderExtensions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtp::Packet;
+    use crate::rtp::{HEADER, Packet};
 
     #[test]
     fn packets_are_numbered_marked_and_extended() {
@@ -135,11 +135,12 @@ mod tests {
         config.timestamp = 7;
         config.extensions.mid = Some((1, "video".into()));
         config.extensions.rid = Some((2, "hi".into()));
-        let mut payloads = Payloads::new(config.head());
+        let extensions = config.extensions.block();
+        let mut payloads = Payloads::new(HEADER + extensions.len());
         payloads.push(&[b"one"]);
         payloads.push(&[b"t", b"wo"]);
         let mut packets = Vec::new();
-        config.packets(payloads, &mut packets);
+        config.packets(&extensions, payloads, &mut packets);
         let packets: Vec<_> = packets.iter().map(|packet| Packet::parse(packet).unwrap()).collect();
         let [one, two] = packets[..] else { panic!("{packets:?}") };
         let header =

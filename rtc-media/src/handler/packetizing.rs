@@ -3,6 +3,7 @@
 use super::{Context, Handler};
 use crate::Message;
 use crate::packetizer::{Packetizer, Payloads};
+use crate::rtp::HEADER;
 
 /// Makes RTP packets of every outgoing message, which is a frame.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ impl Packetizing {
 impl Handler for Packetizing {
     fn outgoing(&mut self, batch: &mut Vec<Message>, context: &mut Context<'_>) {
         let Some(config) = context.config.as_deref_mut() else { return };
+        let extensions = config.extensions.block();
         let mut packets = Vec::new();
         for message in batch.drain(..) {
             if let Some(frame) = message.frame {
@@ -35,11 +37,11 @@ impl Handler for Packetizing {
                     None => frame.timestamp,
                 };
             }
-            let mut payloads = Payloads::new(config.head());
+            let mut payloads = Payloads::new(HEADER + extensions.len());
             if self.packetizer.packetize(&message.data, &mut payloads).is_err() {
                 context.output.dropped += 1;
             }
-            config.packets(payloads, &mut packets);
+            config.packets(&extensions, payloads, &mut packets);
         }
         batch.extend(packets.into_iter().map(Message::from));
     }
