@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtc_media::rtcp;
+use rtc_media::rtp::extension::MID;
 use rtc_media::rtp::{Packet, is_rtcp};
 use rtc_srtp_engine::{EXPORTER_LABEL, Profile, Role, Session};
 
@@ -30,9 +31,6 @@ const BURST: Duration = Duration::from_micros(50);
 
 /// SSRCs that are remembered although no description names them.
 const MAX_LEARNED: usize = 1024;
-
-/// The header extension that names the media section (RFC 9143 §15).
-const MID_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 /// The SSRC of an RTP packet.
 pub(super) fn rtp_ssrc(packet: &[u8]) -> Option<u32> {
@@ -185,7 +183,7 @@ pub(super) struct Routes {
     announced: HashMap<u32, Arc<Track>>,
     /// Streams that packets told of.
     learned: HashMap<u32, Arc<Track>>,
-    /// The identifiers of [`MID_EXTENSION`].
+    /// The identifiers of [`MID`].
     mid_extensions: Vec<u8>,
     /// The tracks of a payload type.
     payload_types: HashMap<u8, Vec<Arc<Track>>>,
@@ -209,7 +207,7 @@ impl Routes {
         }
         for (id, extension) in &media.common.ext_maps {
             if let Ok(id) = u8::try_from(*id)
-                && extension.uri == MID_EXTENSION
+                && extension.uri == MID
                 && !self.mid_extensions.contains(&id)
             {
                 self.mid_extensions.push(id);
