@@ -4,27 +4,28 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{
-    Backend, Link, OPENSSL, RUSTLS, Random, SRTP, Side, both_connected, certificate, run, session,
-};
+use common::OPENSSL;
 use rtc_core::backend::dtls::{CertificateKind, DtlsEvent, DtlsRole};
+use rtc_tls_tests::link::{
+    self, Backend, BackendRef, Link, Random, SRTP, Side, both_connected, config, run,
+};
+
+static RUSTLS: Backend = Backend::new(&rtc_tls_rustls::BACKEND);
 
 const LIMIT: Duration = Duration::from_secs(30);
 const KINDS: [CertificateKind; 2] = [CertificateKind::Ecdsa, CertificateKind::Rsa];
-const BACKENDS: [[Backend; 2]; 2] = [[OPENSSL, RUSTLS], [RUSTLS, OPENSSL]];
+static BACKENDS: [[BackendRef; 2]; 2] = [[&OPENSSL, &RUSTLS], [&RUSTLS, &OPENSSL]];
 
 /// Client and server on a link; whether they connected, in which time.
 fn handshake(
-    backends: [Backend; 2],
+    backends: [BackendRef; 2],
     kinds: [CertificateKind; 2],
     link: Link,
     seed: u64,
 ) -> ([Side; 2], Option<Duration>) {
     let now = Instant::now();
-    let side = |at: usize, role| {
-        let ours = certificate(backends[at], kinds[at]);
-        Side::new(session(backends[at], &ours, role, now))
-    };
+    let side =
+        |at: usize, role| link::side(backends[at], &backends[at].certificate(kinds[at]), role, now);
     let mut sides = [side(0, DtlsRole::Client), side(1, DtlsRole::Server)];
     let took = run(&mut sides, link, &mut Random(seed), now, LIMIT, both_connected);
     let took = both_connected(&sides).then_some(took);
@@ -33,9 +34,10 @@ fn handshake(
 
 #[test]
 fn everything_is_agreed_on_and_data_goes_both_ways_until_the_end() {
-    for backends in BACKENDS {
+    for &backends in &BACKENDS {
         for kinds in [[0, 0], [0, 1], [1, 0], [1, 1]].map(|of: [usize; 2]| of.map(|k| KINDS[k])) {
-            let case = format!("{:?} with {kinds:?}", backends.map(|backend| backend.name()));
+            let case =
+                format!("{:?} with {kinds:?}", backends.map(|backend| backend.dtls().name()));
             let (mut sides, took) = handshake(backends, kinds, Link::GOOD, 1);
             assert!(took.is_some(), "{case}: {:?} {:?}", sides[0].error, sides[1].error);
             assert_eq!(sides[0].connected(), sides[1].connected(), "{case}");
@@ -72,7 +74,7 @@ fn everything_is_agreed_on_and_data_goes_both_ways_until_the_end() {
 
 #[test]
 fn handshakes_survive_loss_and_reordering() {
-    for backends in BACKENDS {
+    for &backends in &BACKENDS {
         for (loss, at_least) in [(10, 50), (30, 48)] {
             let mut times: Vec<_> = (0..50)
                 .filter_map(|seed| {
@@ -84,7 +86,7 @@ fn handshakes_survive_loss_and_reordering() {
             times.sort();
             println!(
                 "{:?}, loss {loss} %: {} of 50, median {:?}, slowest {:?}",
-                backends.map(|backend| backend.name()),
+                backends.map(|backend| backend.dtls().name()),
                 times.len(),
                 times.get(times.len() / 2),
                 times.last()
@@ -96,12 +98,12 @@ fn handshakes_survive_loss_and_reordering() {
 
 #[test]
 fn each_hears_that_the_other_refuses_its_certificate() {
-    for backends in BACKENDS {
+    for &backends in &BACKENDS {
         for rejecting in [0, 1] {
             let start = Instant::now();
             let side = |at: usize, role| {
-                let ours = certificate(backends[at], CertificateKind::Ecdsa);
-                Side::new(session(backends[at], &ours, role, start))
+                let ours = backends[at].certificate(CertificateKind::Ecdsa);
+                link::side(backends[at], &ours, role, start)
             };
             let mut sides = [side(0, DtlsRole::Client), side(1, DtlsRole::Server)];
             let (mut now, mut rejected) = (start, false);
@@ -116,7 +118,7 @@ fn each_hears_that_the_other_refuses_its_certificate() {
                     }
                 }
                 now += Duration::from_millis(10);
-                let case = backends.map(|backend| backend.name());
+                let case = backends.map(|backend| backend.dtls().name());
                 assert!(now - start < Duration::from_secs(1), "{case:?} {rejecting}");
                 sides[1 - rejecting].timeout(now);
             }
@@ -129,10 +131,11 @@ fn each_hears_that_the_other_refuses_its_certificate() {
 
 #[test]
 fn a_certificate_of_the_other_backend_is_refused() {
-    for [ours, theirs] in BACKENDS {
-        let foreign = certificate(theirs, CertificateKind::Ecdsa);
-        let config = common::config(&foreign, DtlsRole::Client);
-        let Err(error) = ours.session(config, Instant::now()) else { panic!("it is refused") };
+    for [ours, theirs] in &BACKENDS {
+        let config = config(&theirs.certificate(CertificateKind::Ecdsa), DtlsRole::Client);
+        let Err(error) = ours.dtls().session(config, Instant::now()) else {
+            panic!("it is refused")
+        };
         assert!(error.to_string().contains("another backend made or loaded it"), "{error}");
     }
 }

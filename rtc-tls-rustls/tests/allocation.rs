@@ -1,16 +1,16 @@
 //! Protecting and opening records allocates nothing.
 
-mod common;
-
 use std::time::Instant;
 
-use common::connected_pair;
 use rtc_core::backend::dtls::CertificateKind;
+use rtc_tls_tests::link::{Backend, connected_pair};
+
+static RUSTLS: Backend = Backend::new(&rtc_tls_rustls::BACKEND);
 
 #[test]
 fn records_are_sealed_and_opened_without_allocation() {
     let now = Instant::now();
-    let [mut client, mut server] = connected_pair(CertificateKind::Ecdsa, now);
+    let [mut client, mut server] = connected_pair(&RUSTLS, CertificateKind::Ecdsa, now);
     let overhead = client.session.overhead();
     let mut record = vec![7; overhead.head + 1200 + overhead.tail];
     let mut bytes = 0;

@@ -18,6 +18,7 @@ fn may_depend_on(package: &str) -> Option<Vec<&'static str>> {
         "rtc-sctp-engine" | "rtc-srtp-engine" | "rtc-media" | "conformance" | "librtc-benches"
         | "xtask" => vec![],
         "rtc-core" => vec!["rtc-sctp-engine", "rtc-srtp-engine", "rtc-media"],
+        "rtc-tls-tests" => vec!["rtc-core"],
         backend if BACKENDS.contains(&backend) => vec!["rtc-core"],
         "librtc" => [&["rtc-core", "rtc-media"], BACKENDS].concat(),
         "datachannel-sys" => vec!["rtc-capi"],

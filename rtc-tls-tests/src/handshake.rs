@@ -1,19 +1,43 @@
-//! Handshakes between two sessions of OpenSSL's, on good links and bad ones. The virtual clock is
-//! OpenSSL's as well.
-
-mod common;
+//! Handshakes between two sessions of ours, on good links and bad ones.
 
 use std::time::{Duration, Instant};
 
-use common::{
-    Link, OPENSSL, Random, SRTP, Side, both_connected, certificate, connected_pair, run, sides,
+use rtc_core::backend::dtls::{CertificateKind, DtlsEvent, DtlsRole};
+
+use crate::link::{
+    BackendRef, Link, Random, SRTP, Side, both_connected, connected_pair, run, side, sides,
 };
-use rtc_core::backend::dtls::{CertificateKind, DtlsEvent};
+
+/// The tests of handshakes, for a [`Subject`](crate::handshake::Subject).
+#[macro_export]
+macro_rules! handshake {
+    ($($subject:expr)?) => {
+        $crate::each_test! {
+            handshake [$($subject)?]
+            a_handshake_authenticates_both_sides_and_agrees_on_everything,
+            handshakes_survive_loss,
+            reordered_and_repeated_datagrams_do_no_harm,
+            a_round_trip_longer_than_every_wait_only_costs_repetitions,
+            data_that_overtakes_the_last_flight_is_kept_until_the_handshake_is_complete,
+            close_notify_goes_both_ways_once,
+            a_lost_last_flight_is_sent_again_when_the_client_repeats_itself,
+            a_client_gives_up_after_30_seconds_of_silence,
+            a_rejected_certificate_ends_the_handshake_on_both_sides_within_a_second,
+        }
+    };
+}
+
+crate::handshake!();
+
+/// What is tested.
+pub struct Subject {
+    /// The backend of both sides.
+    pub backend: BackendRef,
+}
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-#[test]
-fn a_handshake_authenticates_both_sides_and_agrees_on_everything() {
+fn a_handshake_authenticates_both_sides_and_agrees_on_everything(subject: &Subject) {
     for kinds in [
         [CertificateKind::Ecdsa, CertificateKind::Ecdsa],
         [CertificateKind::Ecdsa, CertificateKind::Rsa],
@@ -21,8 +45,8 @@ fn a_handshake_authenticates_both_sides_and_agrees_on_everything() {
         [CertificateKind::Rsa, CertificateKind::Rsa],
     ] {
         let now = Instant::now();
-        let certificates = kinds.map(|kind| certificate(OPENSSL, kind));
-        let mut sides = sides(&certificates[0], &certificates[1], now);
+        let certificates = kinds.map(|kind| subject.backend.new_certificate(kind));
+        let mut sides = sides(subject.backend, &certificates[0], &certificates[1], now);
         run(&mut sides, Link::GOOD, &mut Random(1), now, LIMIT, both_connected);
         for (side, peer) in [(0, 1), (1, 0)] {
             let kinds_of_events: Vec<_> = sides[side].events.iter().map(discriminant).collect();
@@ -54,15 +78,15 @@ fn discriminant(event: &DtlsEvent) -> &'static str {
 }
 
 /// For each loss: how many of 100 handshakes complete, and how long they take.
-#[test]
-fn handshakes_survive_loss() {
+fn handshakes_survive_loss(subject: &Subject) {
     for (loss, at_least) in [(0, 100), (10, 99), (30, 95)] {
         for kind in [CertificateKind::Ecdsa, CertificateKind::Rsa] {
-            let (client, server) = (certificate(OPENSSL, kind), certificate(OPENSSL, kind));
+            let (client, server) =
+                (subject.backend.certificate(kind), subject.backend.certificate(kind));
             let mut times = Vec::new();
             for seed in 0..100 {
                 let now = Instant::now();
-                let mut sides = sides(&client, &server, now);
+                let mut sides = sides(subject.backend, &client, &server, now);
                 let link = Link { loss_percent: loss, ..Link::GOOD };
                 let mut random = Random(seed);
                 let took = run(&mut sides, link, &mut random, now, LIMIT, both_connected);
@@ -86,13 +110,14 @@ fn handshakes_survive_loss() {
     }
 }
 
-#[test]
-fn reordered_and_repeated_datagrams_do_no_harm() {
-    let (client, server) =
-        (certificate(OPENSSL, CertificateKind::Ecdsa), certificate(OPENSSL, CertificateKind::Rsa));
+fn reordered_and_repeated_datagrams_do_no_harm(subject: &Subject) {
+    let (client, server) = (
+        subject.backend.certificate(CertificateKind::Ecdsa),
+        subject.backend.certificate(CertificateKind::Rsa),
+    );
     for seed in 0..100 {
         let now = Instant::now();
-        let mut sides = sides(&client, &server, now);
+        let mut sides = sides(subject.backend, &client, &server, now);
         let link = Link {
             loss_percent: 5,
             duplicate_percent: 50,
@@ -108,22 +133,20 @@ fn reordered_and_repeated_datagrams_do_no_harm() {
     }
 }
 
-#[test]
-fn a_round_trip_longer_than_every_wait_only_costs_repetitions() {
-    let ours = certificate(OPENSSL, CertificateKind::Ecdsa);
+fn a_round_trip_longer_than_every_wait_only_costs_repetitions(subject: &Subject) {
+    let ours = subject.backend.certificate(CertificateKind::Ecdsa);
     let now = Instant::now();
-    let mut sides = sides(&ours, &ours, now);
+    let mut sides = sides(subject.backend, &ours, &ours, now);
     let link = Link { delay: Duration::from_secs(1), ..Link::GOOD };
     let took = run(&mut sides, link, &mut Random(1), now, LIMIT, both_connected);
     assert!(both_connected(&sides));
     assert_eq!(took, Duration::from_secs(4), "two round trips");
 }
 
-#[test]
-fn data_that_overtakes_the_last_flight_is_kept_until_the_handshake_is_complete() {
-    let ours = certificate(OPENSSL, CertificateKind::Ecdsa);
+fn data_that_overtakes_the_last_flight_is_kept_until_the_handshake_is_complete(subject: &Subject) {
+    let ours = subject.backend.certificate(CertificateKind::Ecdsa);
     let now = Instant::now();
-    let [mut client, mut server] = sides(&ours, &ours, now);
+    let [mut client, mut server] = sides(subject.backend, &ours, &ours, now);
     for datagram in client.outgoing() {
         server.datagram(now, &datagram);
     }
@@ -145,11 +168,10 @@ fn data_that_overtakes_the_last_flight_is_kept_until_the_handshake_is_complete()
     assert_eq!(client.data, [&b"early"[..], b"same datagram"]);
 }
 
-#[test]
-fn close_notify_goes_both_ways_once() {
+fn close_notify_goes_both_ways_once(subject: &Subject) {
     let now = Instant::now();
     for closer in [0, 1] {
-        let mut sides = connected_pair(CertificateKind::Ecdsa, now);
+        let mut sides = connected_pair(subject.backend, CertificateKind::Ecdsa, now);
         sides[closer].session.close(now);
         sides[closer].session.close(now);
         let [datagram] = &sides[closer].outgoing()[..] else { panic!("one alert") };
@@ -170,11 +192,10 @@ fn close_notify_goes_both_ways_once() {
     }
 }
 
-#[test]
-fn a_lost_last_flight_is_sent_again_when_the_client_repeats_itself() {
-    let ours = certificate(OPENSSL, CertificateKind::Ecdsa);
+fn a_lost_last_flight_is_sent_again_when_the_client_repeats_itself(subject: &Subject) {
+    let ours = subject.backend.certificate(CertificateKind::Ecdsa);
     let now = Instant::now();
-    let [mut client, mut server] = sides(&ours, &ours, now);
+    let [mut client, mut server] = sides(subject.backend, &ours, &ours, now);
     let forward = |from: &mut Side, to: &mut Side, now| {
         for datagram in from.outgoing() {
             to.datagram(now, &datagram);
@@ -200,11 +221,10 @@ fn a_lost_last_flight_is_sent_again_when_the_client_repeats_itself() {
     assert_eq!(client.session.poll_timeout(), None);
 }
 
-#[test]
-fn a_client_gives_up_after_30_seconds_of_silence() {
+fn a_client_gives_up_after_30_seconds_of_silence(subject: &Subject) {
     let now = Instant::now();
-    let ours = certificate(OPENSSL, CertificateKind::Ecdsa);
-    let [mut client, _] = sides(&ours, &ours, now);
+    let ours = subject.backend.certificate(CertificateKind::Ecdsa);
+    let mut client = side(subject.backend, &ours, DtlsRole::Client, now);
     let mut at = now;
     let mut datagrams = 0;
     while client.error.is_none() {
@@ -218,12 +238,11 @@ fn a_client_gives_up_after_30_seconds_of_silence() {
     assert_eq!(client.session.poll_timeout(), None);
 }
 
-#[test]
-fn a_rejected_certificate_ends_the_handshake_on_both_sides_within_a_second() {
-    let ours = certificate(OPENSSL, CertificateKind::Ecdsa);
+fn a_rejected_certificate_ends_the_handshake_on_both_sides_within_a_second(subject: &Subject) {
+    let ours = subject.backend.certificate(CertificateKind::Ecdsa);
     for rejecting in [0, 1] {
         let start = Instant::now();
-        let mut sides = sides(&ours, &ours, start);
+        let mut sides = sides(subject.backend, &ours, &ours, start);
         let mut now = start;
         let mut rejected = false;
         while sides[1 - rejecting].error.is_none() {

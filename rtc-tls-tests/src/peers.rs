@@ -1,6 +1,4 @@
-//! Handshakes and data with an OpenSSL of other settings as the peer, in memory.
-
-mod common;
+//! Handshakes and data with OpenSSL as the peer, in memory: as it comes, and with other settings.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,7 +7,6 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use common::{OPENSSL, SRTP, Side, certificate, session};
 use openssl::asn1::Asn1Time;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
@@ -20,7 +17,39 @@ use openssl::ssl::{
     ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslStream, SslVerifyMode,
 };
 use openssl::x509::{X509, X509NameBuilder};
-use rtc_core::backend::dtls::{Certificate, CertificateKind, DtlsEvent, DtlsRole, SrtpProfile};
+use rtc_core::backend::dtls::{CertificateKind, DtlsEvent, DtlsRole, SrtpProfile};
+
+use crate::link::{BackendRef, SRTP, Side, side};
+
+/// The tests with OpenSSL as the peer, for a [`Subject`](crate::peers::Subject).
+#[macro_export]
+macro_rules! peers {
+    ($($subject:expr)?) => {
+        $crate::each_test! {
+            peers [$($subject)?]
+            both_roles_work_with_both_kinds_of_key_on_both_sides,
+            every_cipher_suite_works,
+            peers_with_narrow_settings_work,
+            small_datagrams_with_fragments_in_both_directions_work,
+            a_cookie_is_given_back,
+            a_client_without_a_certificate_is_refused,
+            a_server_that_asks_for_no_certificate_is_still_authenticated,
+            peers_without_anything_in_common_fail_with_a_reason,
+        }
+    };
+}
+
+crate::peers!();
+
+/// What is tested, and what differs between backends.
+pub struct Subject {
+    /// The backend of our side.
+    pub backend: BackendRef,
+    /// Why a server ends the handshake with a client that has no certificate.
+    pub no_certificate: &'static str,
+    /// Why a server ends the handshake with a client that has none of its cipher suites.
+    pub no_cipher_suite: &'static str,
+}
 
 const KINDS: [CertificateKind; 2] = [CertificateKind::Ecdsa, CertificateKind::Rsa];
 const ROLES: [DtlsRole; 2] = [DtlsRole::Client, DtlsRole::Server];
@@ -66,14 +95,6 @@ fn key(kind: CertificateKind) -> PKey<Private> {
         CertificateKind::Rsa => {
             RSA.get_or_init(|| PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()).clone()
         }
-    }
-}
-
-fn our_certificate(kind: CertificateKind) -> Certificate {
-    static RSA: OnceLock<Certificate> = OnceLock::new();
-    match kind {
-        CertificateKind::Ecdsa => certificate(OPENSSL, kind),
-        CertificateKind::Rsa => RSA.get_or_init(|| certificate(OPENSSL, kind)).clone(),
     }
 }
 
@@ -182,12 +203,14 @@ fn exchange(ours: &mut Side, theirs: &mut OpenSsl) {
 }
 
 fn handshake(
+    subject: &Subject,
     our_kind: CertificateKind,
     role: DtlsRole,
     context: &SslContext,
     mtu: u32,
 ) -> (Side, OpenSsl) {
-    let mut ours = Side::new(session(OPENSSL, &our_certificate(our_kind), role, Instant::now()));
+    let mut ours =
+        side(subject.backend, &subject.backend.certificate(our_kind), role, Instant::now());
     let mut theirs = OpenSsl::new(context, opposite(role), mtu);
     exchange(&mut ours, &mut theirs);
     (ours, theirs)
@@ -221,14 +244,13 @@ fn assert_works(ours: &mut Side, theirs: &mut OpenSsl, case: &str) {
     assert!(received.is_ok(), "{case}: our close_notify did not arrive: {received:?}");
 }
 
-#[test]
-fn both_roles_work_with_both_kinds_of_key_on_both_sides() {
+fn both_roles_work_with_both_kinds_of_key_on_both_sides(subject: &Subject) {
     for role in ROLES {
         for our_kind in KINDS {
             for their_kind in KINDS {
                 let case = format!("we are {role:?} with {our_kind:?}, they have {their_kind:?}");
                 let context = context(Some(their_kind), |_| ());
-                let (mut ours, mut theirs) = handshake(our_kind, role, &context, 1200);
+                let (mut ours, mut theirs) = handshake(subject, our_kind, role, &context, 1200);
                 assert_works(&mut ours, &mut theirs, &case);
                 let profile = ours.connected().and_then(|connected| connected.srtp_profile);
                 assert_eq!(profile, Some(SRTP[0]), "{case}");
@@ -239,8 +261,7 @@ fn both_roles_work_with_both_kinds_of_key_on_both_sides() {
     }
 }
 
-#[test]
-fn every_cipher_suite_works() {
+fn every_cipher_suite_works(subject: &Subject) {
     for role in ROLES {
         for our_kind in KINDS {
             for (theirs, name) in [
@@ -252,7 +273,7 @@ fn every_cipher_suite_works() {
                 let context = context(Some(our_kind), |builder| {
                     builder.set_cipher_list(&list).unwrap();
                 });
-                let (mut ours, mut theirs) = handshake(our_kind, role, &context, 1200);
+                let (mut ours, mut theirs) = handshake(subject, our_kind, role, &context, 1200);
                 assert_works(&mut ours, &mut theirs, &list);
                 let suite = ours.connected().map(|connected| connected.cipher_suite.clone());
                 assert!(suite.is_some_and(|suite| suite.ends_with(name)), "{list}");
@@ -261,8 +282,7 @@ fn every_cipher_suite_works() {
     }
 }
 
-#[test]
-fn peers_with_narrow_settings_work() {
+fn peers_with_narrow_settings_work(subject: &Subject) {
     type Adjust = fn(&mut SslContextBuilder);
     let settings: [(&str, Adjust, Option<SrtpProfile>); 8] = [
         ("P-256 only", |b| b.set_groups_list("P-256").unwrap(), Some(SRTP[0])),
@@ -303,7 +323,7 @@ fn peers_with_narrow_settings_work() {
                     continue;
                 }
                 let context = context(Some(kind), adjust);
-                let (mut ours, mut theirs) = handshake(kind, role, &context, 1200);
+                let (mut ours, mut theirs) = handshake(subject, kind, role, &context, 1200);
                 assert_works(&mut ours, &mut theirs, &case);
                 let connected = ours.connected().expect("it works");
                 assert_eq!(connected.srtp_profile, profile, "{case}");
@@ -312,8 +332,7 @@ fn peers_with_narrow_settings_work() {
     }
 }
 
-#[test]
-fn small_datagrams_with_fragments_in_both_directions_work() {
+fn small_datagrams_with_fragments_in_both_directions_work(subject: &Subject) {
     for role in ROLES {
         for kind in KINDS {
             // A ClientHello of more than 1400 bytes, as browsers send.
@@ -325,14 +344,13 @@ fn small_datagrams_with_fragments_in_both_directions_work() {
                 }
                 builder.set_alpn_protos(&protocols).unwrap();
             });
-            let (mut ours, mut theirs) = handshake(kind, role, &long, 256);
+            let (mut ours, mut theirs) = handshake(subject, kind, role, &long, 256);
             assert_works(&mut ours, &mut theirs, &format!("we are {role:?} with {kind:?}"));
         }
     }
 }
 
-#[test]
-fn a_cookie_is_given_back() {
+fn a_cookie_is_given_back(subject: &Subject) {
     let context = context(Some(CertificateKind::Ecdsa), |builder| {
         builder.set_options(SslOptions::COOKIE_EXCHANGE);
         builder.set_cookie_generate_cb(|_, cookie| {
@@ -342,44 +360,43 @@ fn a_cookie_is_given_back() {
         builder.set_cookie_verify_cb(|_, cookie| cookie == b"cookie");
     });
     let (mut ours, mut theirs) =
-        handshake(CertificateKind::Ecdsa, DtlsRole::Client, &context, 1200);
+        handshake(subject, CertificateKind::Ecdsa, DtlsRole::Client, &context, 1200);
     assert_works(&mut ours, &mut theirs, "cookie");
 }
 
-#[test]
-fn a_client_without_a_certificate_is_refused() {
+fn a_client_without_a_certificate_is_refused(subject: &Subject) {
     let context = context(None, |_| ());
-    let (ours, theirs) = handshake(CertificateKind::Ecdsa, DtlsRole::Server, &context, 1200);
+    let (ours, theirs) =
+        handshake(subject, CertificateKind::Ecdsa, DtlsRole::Server, &context, 1200);
     assert!(ours.connected().is_none() && ours.peer_certificate().is_none());
     let error = ours.error.expect("the handshake fails");
-    assert_eq!(error, "DTLS handshake failed: peer did not return a certificate");
+    assert_eq!(error, format!("DTLS handshake failed: {}", subject.no_certificate));
     assert!(theirs.error.is_some_and(|error| error.contains("handshake failure")));
 }
 
-#[test]
-fn a_server_that_asks_for_no_certificate_is_still_authenticated() {
+fn a_server_that_asks_for_no_certificate_is_still_authenticated(subject: &Subject) {
     let context = context(Some(CertificateKind::Rsa), |builder| {
         builder.set_verify(SslVerifyMode::NONE);
     });
-    let (ours, theirs) = handshake(CertificateKind::Ecdsa, DtlsRole::Client, &context, 1200);
+    let (ours, theirs) =
+        handshake(subject, CertificateKind::Ecdsa, DtlsRole::Client, &context, 1200);
     assert!(ours.connected().is_some() && ours.peer_certificate().is_some());
     assert!(theirs.done && theirs.stream.ssl().peer_certificate().is_none());
 }
 
-#[test]
-fn peers_without_anything_in_common_fail_with_a_reason() {
+fn peers_without_anything_in_common_fail_with_a_reason(subject: &Subject) {
     for role in ROLES {
         let context = context(Some(CertificateKind::Ecdsa), |builder| {
             builder.set_cipher_list("ECDHE-ECDSA-AES128-SHA256").unwrap();
         });
-        let (mut ours, theirs) = handshake(CertificateKind::Ecdsa, role, &context, 1200);
+        let (mut ours, theirs) = handshake(subject, CertificateKind::Ecdsa, role, &context, 1200);
         assert!(theirs.error.is_some());
         let soon = Instant::now() + std::time::Duration::from_secs(1);
         ours.timeout(soon);
         let error = ours.error.expect("the handshake fails");
         let expected = match role {
             DtlsRole::Client => "the peer sent the alert handshake_failure (40)",
-            DtlsRole::Server => "no shared cipher",
+            DtlsRole::Server => subject.no_cipher_suite,
         };
         assert_eq!(error, format!("DTLS handshake failed: {expected}"));
     }

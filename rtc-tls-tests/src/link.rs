@@ -1,31 +1,26 @@
 //! Two sessions on a link that loses, repeats and reorders datagrams, in virtual time.
 
-#![allow(dead_code, reason = "each test program uses a part")]
-
 use std::collections::BinaryHeap;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use openssl::asn1::Asn1Time;
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
-use openssl::rsa::Rsa;
-use openssl::x509::X509;
 use rtc_core::ErrorKind;
 use rtc_core::backend::dtls::{
-    Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsConfig, DtlsConnected,
-    DtlsEvent, DtlsRole, DtlsSession, SrtpProfile,
+    Certificate, CertificateKind, DtlsBackend, DtlsConfig, DtlsConnected, DtlsEvent, DtlsRole,
+    DtlsSession, SrtpProfile,
 };
-use rtc_tls_rustls::BACKEND;
+
+use crate::pem;
 
 /// All profiles, in the order of the reference implementation.
-pub(crate) const SRTP: [SrtpProfile; 3] =
+pub const SRTP: [SrtpProfile; 3] =
     [SrtpProfile::AeadAes256Gcm, SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmSha1_80];
 
 /// A small reproducible generator (SplitMix64).
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub u64);
 
 impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,62 +28,116 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+    /// True in `percent` of 100 cases.
+    pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
 
-pub(crate) fn certificate(kind: CertificateKind) -> Certificate {
-    match BACKEND.generate_certificate(kind, None) {
-        Err(error) if error.kind() == ErrorKind::Unsupported => loaded_rsa_certificate(),
-        certificate => certificate.expect("certificates can be made"),
+/// A backend under test.
+pub struct Backend {
+    dtls: &'static dyn DtlsBackend,
+    set_clock: fn(Instant),
+    rsa: OnceLock<Certificate>,
+}
+
+/// A backend as all parts of a test share it.
+pub type BackendRef = &'static Backend;
+
+impl Backend {
+    /// A backend that sees no time but what it is given.
+    pub const fn new(dtls: &'static dyn DtlsBackend) -> Self {
+        Self::with_clock(dtls, |_| ())
+    }
+
+    /// A backend that reads a clock of its own, which `set_clock` sets to the virtual time.
+    pub const fn with_clock(dtls: &'static dyn DtlsBackend, set_clock: fn(Instant)) -> Self {
+        Self { dtls, set_clock, rsa: OnceLock::new() }
+    }
+
+    /// The backend itself.
+    pub fn dtls(&self) -> &'static dyn DtlsBackend {
+        self.dtls
+    }
+
+    /// A certificate of either kind; of RSA, always the same one, since making them takes long.
+    pub fn certificate(&self, kind: CertificateKind) -> Certificate {
+        match kind {
+            CertificateKind::Ecdsa => self.new_certificate(kind),
+            CertificateKind::Rsa => self.rsa.get_or_init(|| self.new_certificate(kind)).clone(),
+        }
+    }
+
+    /// A certificate that no other side has; a loaded one where the backend makes none of its kind.
+    ///
+    /// # Panics
+    ///
+    /// If the backend fails.
+    pub fn new_certificate(&self, kind: CertificateKind) -> Certificate {
+        match self.dtls.generate_certificate(kind, None) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                let (certificate, key) = pem::rsa();
+                let loaded = self.dtls.load_certificate(&certificate, &key, None);
+                loaded.expect("certificates can be loaded")
+            }
+            certificate => certificate.expect("certificates can be made"),
+        }
     }
 }
 
-/// For providers that cannot make RSA keys.
-fn loaded_rsa_certificate() -> Certificate {
-    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
-    let mut builder = X509::builder().unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(30).unwrap()).unwrap();
-    builder.set_pubkey(&key).unwrap();
-    builder.sign(&key, MessageDigest::sha256()).unwrap();
-    let text = |pem: Vec<u8>| String::from_utf8(pem).unwrap();
-    let certificate = text(builder.build().to_pem().unwrap());
-    let key = text(key.private_key_to_pem_pkcs8().unwrap());
-    BACKEND.load_certificate(&certificate, &key, None).unwrap()
-}
-
-pub(crate) fn config(certificate: &Certificate, role: DtlsRole) -> DtlsConfig {
+/// What a session of that role is opened with.
+pub fn config(certificate: &Certificate, role: DtlsRole) -> DtlsConfig {
     DtlsConfig { certificate: certificate.clone(), role, mtu: 1200, srtp_profiles: SRTP.to_vec() }
 }
 
-pub(crate) fn session(
-    certificate: &Certificate,
-    role: DtlsRole,
+/// A side that has started its session.
+///
+/// # Panics
+///
+/// If the session does not start.
+pub fn side(backend: BackendRef, certificate: &Certificate, role: DtlsRole, now: Instant) -> Side {
+    (backend.set_clock)(now);
+    let session = backend.dtls.session(config(certificate, role), now);
+    Side::new(backend, session.expect("the session starts"))
+}
+
+/// A client and a server of one backend.
+pub fn sides(
+    backend: BackendRef,
+    client: &Certificate,
+    server: &Certificate,
     now: Instant,
-) -> Box<dyn DtlsSession> {
-    BACKEND.session(config(certificate, role), now).expect("the session starts")
+) -> [Side; 2] {
+    [side(backend, client, DtlsRole::Client, now), side(backend, server, DtlsRole::Server, now)]
 }
 
 /// One side: its session and what came out of it.
-pub(crate) struct Side {
-    pub(crate) session: Box<dyn DtlsSession>,
-    pub(crate) events: Vec<DtlsEvent>,
-    pub(crate) data: Vec<Vec<u8>>,
-    pub(crate) error: Option<String>,
+pub struct Side {
+    backend: BackendRef,
+    /// The session itself.
+    pub session: Box<dyn DtlsSession>,
+    /// Its events so far.
+    pub events: Vec<DtlsEvent>,
+    /// The payloads that arrived.
+    pub data: Vec<Vec<u8>>,
+    /// The first error.
+    pub error: Option<String>,
 }
 
 impl Side {
-    pub(crate) fn new(session: Box<dyn DtlsSession>) -> Self {
-        Self { session, events: Vec::new(), data: Vec::new(), error: None }
+    /// A session that has done nothing so far.
+    pub fn new(backend: BackendRef, session: Box<dyn DtlsSession>) -> Self {
+        Self { backend, session, events: Vec::new(), data: Vec::new(), error: None }
     }
 
-    pub(crate) fn datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// A datagram arrives.
+    pub fn datagram(&mut self, now: Instant, datagram: &[u8]) {
+        (self.backend.set_clock)(now);
         let mut datagram = datagram.to_vec();
         let data = &mut self.data;
         let outcome = self
@@ -97,12 +146,14 @@ impl Side {
         self.note(outcome);
     }
 
-    pub(crate) fn timeout(&mut self, now: Instant) {
+    /// It is `now`: a timer may have run out.
+    pub fn timeout(&mut self, now: Instant) {
+        (self.backend.set_clock)(now);
         let outcome = self.session.handle_timeout(now);
         self.note(outcome);
     }
 
-    pub(crate) fn note(&mut self, outcome: rtc_core::Result<()>) {
+    fn note(&mut self, outcome: rtc_core::Result<()>) {
         if let Err(error) = outcome {
             self.error.get_or_insert(error.to_string());
         }
@@ -111,7 +162,8 @@ impl Side {
         }
     }
 
-    pub(crate) fn outgoing(&mut self) -> Vec<Vec<u8>> {
+    /// The datagrams that are to be sent.
+    pub fn outgoing(&mut self) -> Vec<Vec<u8>> {
         let mut all = Vec::new();
         let mut datagram = Vec::new();
         while self.session.poll_transmit(&mut datagram) {
@@ -120,14 +172,16 @@ impl Side {
         all
     }
 
-    pub(crate) fn connected(&self) -> Option<&DtlsConnected> {
+    /// What the handshake agreed on, once it is complete.
+    pub fn connected(&self) -> Option<&DtlsConnected> {
         self.events.iter().find_map(|event| match event {
             DtlsEvent::Connected(connected) => Some(connected),
             _ => None,
         })
     }
 
-    pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
+    /// The peer's certificate in DER, once it came.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
         self.events.iter().find_map(|event| match event {
             DtlsEvent::PeerCertificate(der) => Some(&der[..]),
             _ => None,
@@ -135,7 +189,11 @@ impl Side {
     }
 
     /// A datagram that carries `payload`.
-    pub(crate) fn seal(&mut self, payload: &[u8]) -> Vec<u8> {
+    ///
+    /// # Panics
+    ///
+    /// If the session is not connected.
+    pub fn seal(&mut self, payload: &[u8]) -> Vec<u8> {
         let overhead = self.session.overhead();
         let mut record = vec![0; overhead.head];
         record.extend_from_slice(payload);
@@ -148,15 +206,20 @@ impl Side {
 
 /// What a link does to datagrams.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Link {
-    pub(crate) loss_percent: u64,
-    pub(crate) duplicate_percent: u64,
-    pub(crate) delay: Duration,
-    pub(crate) jitter: Duration,
+pub struct Link {
+    /// How many of 100 datagrams are lost.
+    pub loss_percent: u64,
+    /// How many of 100 datagrams are sent twice.
+    pub duplicate_percent: u64,
+    /// The time each datagram takes at least.
+    pub delay: Duration,
+    /// The time that it may take longer.
+    pub jitter: Duration,
 }
 
 impl Link {
-    pub(crate) const GOOD: Self = Self {
+    /// Loses nothing and keeps the order.
+    pub const GOOD: Self = Self {
         loss_percent: 0,
         duplicate_percent: 0,
         delay: Duration::from_millis(5),
@@ -172,7 +235,7 @@ struct InFlight {
 }
 
 /// Runs both sides until `done` or until `limit` has passed; returns the time that took.
-pub(crate) fn run(
+pub fn run(
     sides: &mut [Side; 2],
     link: Link,
     random: &mut Random,
@@ -221,17 +284,19 @@ pub(crate) fn run(
     }
 }
 
-pub(crate) fn both_connected(sides: &[Side; 2]) -> bool {
+/// Whether both handshakes are complete.
+pub fn both_connected(sides: &[Side; 2]) -> bool {
     sides.iter().all(|side| side.connected().is_some())
 }
 
 /// Two sides that have completed a handshake: client, server.
-pub(crate) fn connected_pair(kind: CertificateKind, now: Instant) -> [Side; 2] {
-    let (client, server) = (certificate(kind), certificate(kind));
-    let mut sides = [
-        Side::new(session(&client, DtlsRole::Client, now)),
-        Side::new(session(&server, DtlsRole::Server, now)),
-    ];
+///
+/// # Panics
+///
+/// If the handshake fails.
+pub fn connected_pair(backend: BackendRef, kind: CertificateKind, now: Instant) -> [Side; 2] {
+    let [client, server] = [kind; 2].map(|kind| backend.certificate(kind));
+    let mut sides = sides(backend, &client, &server, now);
     let limit = Duration::from_secs(30);
     run(&mut sides, Link::GOOD, &mut Random(1), now, limit, both_connected);
     assert!(both_connected(&sides), "{:?} {:?}", sides[0].error, sides[1].error);
