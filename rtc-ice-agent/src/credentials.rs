@@ -4,42 +4,17 @@ use rand::Rng;
 use rtc_core::backend::IceParameters;
 use rtc_core::error::{Error, Result};
 
-/// `ice-char` of RFC 8839 §5.4.
-const ICE_CHARACTERS: &[u8; 64] =
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/// 48 bits; RFC 8445 asks for 24.
-const UFRAG_LENGTH: usize = 8;
-/// 144 bits; RFC 8445 asks for 128.
-const PWD_LENGTH: usize = 24;
-/// RFC 8839 §5.4.
-const MAX_LENGTH: usize = 256;
-
 /// Fresh credentials of a full agent.
 pub(crate) fn generate(rng: &mut impl Rng) -> IceParameters {
-    IceParameters {
-        ufrag: characters(rng, UFRAG_LENGTH),
-        pwd: characters(rng, PWD_LENGTH),
-        lite: false,
-        options: vec!["ice2".to_owned(), "trickle".to_owned()],
-    }
+    IceParameters::from_random(std::array::from_fn(|_| rng.random()))
 }
 
-fn characters(rng: &mut impl Rng, count: usize) -> String {
-    let mut character = || char::from(ICE_CHARACTERS[usize::from(rng.random::<u8>() & 63)]);
-    (0..count).map(|_| character()).collect()
-}
-
-/// Refuses credentials that no check could be built with. Short ones are the peer's own loss.
+/// Refuses credentials that no check could be built with.
 pub(crate) fn validate(parameters: &IceParameters) -> Result<()> {
-    let IceParameters { ufrag, pwd, .. } = parameters;
-    let usable = |text: &str| {
-        (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-    };
-    if !usable(ufrag) || ufrag.contains(':') {
+    parameters.validate()?;
+    // USERNAME has a colon between ours and the peer's (RFC 8445 §7.2.2).
+    if parameters.ufrag.contains(':') {
         return Err(Error::invalid("set remote ICE credentials: unusable user name fragment"));
-    }
-    if !usable(pwd) {
-        return Err(Error::invalid("set remote ICE credentials: unusable password"));
     }
     Ok(())
 }

@@ -3,42 +3,18 @@
 use rtc_core::backend::IceParameters;
 use rtc_core::error::{Error, Result};
 
-/// `ice-char` of RFC 8839 §5.4.
-const ICE_CHARACTERS: &[u8; 64] =
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/// 48 bits; RFC 8445 asks for 24.
-const UFRAG_LENGTH: usize = 8;
-/// 144 bits; RFC 8445 asks for 128.
-const PWD_LENGTH: usize = 24;
-/// RFC 8839 §5.4.
-const MAX_LENGTH: usize = 256;
-
 /// Fresh credentials.
 pub(crate) fn generate() -> Result<IceParameters> {
-    Ok(IceParameters {
-        ufrag: characters::<UFRAG_LENGTH>()?,
-        pwd: characters::<PWD_LENGTH>()?,
-        lite: false,
-        options: vec!["ice2".to_owned(), "trickle".to_owned()],
-    })
-}
-
-fn characters<const COUNT: usize>() -> Result<String> {
-    let mut random = [0; COUNT];
+    let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Error::failure(format!("make ICE credentials: {error}")))?;
-    Ok(random.map(|byte| char::from(ICE_CHARACTERS[usize::from(byte & 63)])).iter().collect())
+    Ok(IceParameters::from_random(random))
 }
 
 /// The peer's credentials as lines of a description. Refuses those that would not be one line each.
 pub(crate) fn description(remote: &IceParameters) -> Result<String> {
-    let usable = |text: &str| {
-        (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-    };
+    remote.validate()?;
     let IceParameters { ufrag, pwd, lite, .. } = remote;
-    if !usable(ufrag) || !usable(pwd) {
-        return Err(Error::invalid("set remote ICE credentials: they are not usable"));
-    }
     let lite = if *lite { "a=ice-lite\r\n" } else { "" };
     Ok(format!("{lite}a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n"))
 }
@@ -50,7 +26,7 @@ mod tests {
     #[test]
     fn credentials_are_long_and_differ() {
         let [one, other] = [(); 2].map(|()| generate().expect("random numbers"));
-        assert_eq!((one.ufrag.len(), one.pwd.len()), (UFRAG_LENGTH, PWD_LENGTH));
+        assert_eq!((one.ufrag.len(), one.pwd.len()), (8, 24));
         assert_ne!(one, other);
         assert!(description(&one).is_ok());
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, RwLock};
 use rtc_core::backend::{
     Delivery, IceConfig, IceHost, IceParameters, IceRole, IceServer, IceServerKind, IceTransport,
-    NameLookups, Transmit,
+    NameLookups, Transmit, credentials,
 };
 use rtc_core::candidate::{Candidate, Transport as Protocol};
 use rtc_core::error::{Error, Result};
@@ -21,8 +21,6 @@ use crate::listener::Listener;
 const MAX_RELAYS: usize = 8;
 /// Candidates of the peer that are used.
 const MAX_REMOTE_CANDIDATES: usize = 128;
-/// RFC 8839 §5.4.
-const MAX_CREDENTIAL: usize = 256;
 
 /// One ICE component.
 #[derive(Debug)]
@@ -92,8 +90,7 @@ impl Transport {
 
     fn parameters(agent: &Agent) -> Option<IceParameters> {
         let (ufrag, pwd) = agent.local_credentials()?;
-        let options = vec!["ice2".to_owned(), "trickle".to_owned()];
-        Some(IceParameters { ufrag, pwd, lite: false, options })
+        Some(IceParameters { ufrag, pwd, lite: false, options: credentials::options() })
     }
 }
 
@@ -103,12 +100,7 @@ impl IceTransport for Transport {
     }
 
     fn set_remote_parameters(&self, remote: &IceParameters) -> Result<()> {
-        let usable = |text: &str| {
-            (1..=MAX_CREDENTIAL).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-        };
-        if !usable(&remote.ufrag) || !usable(&remote.pwd) {
-            return Err(Error::invalid("set remote ICE credentials: they are not usable"));
-        }
+        remote.validate()?;
         let credentials = (remote.ufrag.clone(), remote.pwd.clone());
         {
             let known = &mut self.remote.lock().credentials;

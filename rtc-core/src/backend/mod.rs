@@ -4,6 +4,7 @@
 //! another one, and none is known to this crate.
 
 pub mod certificate;
+pub mod credentials;
 pub mod delivery;
 pub mod dtls;
 pub mod ice;
