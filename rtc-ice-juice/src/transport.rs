@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::RwLock;
 use rtc_core::backend::{
     Delivery, IceConfig, IceEvent, IceHost, IceParameters, IceRole, IceServer, IceServerKind,
-    IceSink, IceTransport, NameLookups, Transmit,
+    IceSink, IceTransport, NameLookups, Transmit, names,
 };
 use rtc_core::candidate::{Candidate, CandidateKind, Transport as Protocol};
 use rtc_core::error::{Error, ErrorKind, Result};
@@ -119,7 +119,8 @@ impl IceTransport for Transport {
         }
         let (me, candidate) = (self.me.clone(), candidate.clone());
         let (host, port) = (candidate.host.clone(), candidate.port);
-        self.lookups.start(&*self.runtime, host, port, move |found| {
+        let look_up = move || names::system_addresses(&host, port);
+        self.lookups.start(&*self.runtime, look_up, move |found| {
             let Some(transport) = me.upgrade() else { return };
             if let Some(address) = found.first() {
                 transport.add_resolved(&candidate, *address);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, RwLock};
 use rtc_core::backend::{
     Delivery, IceConfig, IceHost, IceParameters, IceRole, IceServer, IceServerKind, IceTransport,
-    NameLookups, Transmit, credentials,
+    NameLookups, Transmit, credentials, names,
 };
 use rtc_core::candidate::{Candidate, Transport as Protocol};
 use rtc_core::error::{Error, Result};
@@ -141,7 +141,8 @@ impl IceTransport for Transport {
         }
         let (me, candidate) = (self.me.clone(), candidate.clone());
         let (host, port) = (candidate.host.clone(), candidate.port);
-        self.lookups.start(&*self.runtime, host, port, move |found| {
+        let look_up = move || names::system_addresses(&host, port);
+        self.lookups.start(&*self.runtime, look_up, move |found| {
             if let (Some(transport), Some(address)) = (me.upgrade(), found.first()) {
                 transport.add_resolved(&candidate, *address);
             }

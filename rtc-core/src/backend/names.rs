@@ -24,14 +24,13 @@ struct Counts {
 }
 
 impl NameLookups {
-    /// Looks a name up by the system's resolver and passes its addresses on, none if it has none.
-    /// A peer that names too many hosts is ignored: then `found` is not called, and the result is
-    /// false.
+    /// Looks a name up by `addresses_of`, which may block, and passes its addresses on, none if it
+    /// has none. A peer that names too many hosts is ignored: then `found` is not called, and the
+    /// result is false.
     pub fn start(
         self: &Arc<Self>,
         runtime: &dyn Runtime,
-        host: String,
-        port: u16,
+        addresses_of: impl FnOnce() -> Vec<SocketAddr> + Send + 'static,
         found: impl FnOnce(Vec<SocketAddr>) + Send + 'static,
     ) -> bool {
         {
@@ -44,9 +43,9 @@ impl NameLookups {
         }
         let lookups = self.clone();
         runtime.spawn_blocking(Box::new(move || {
-            let addresses = (host.as_str(), port).to_socket_addrs();
+            let addresses = addresses_of();
             lookups.counts.lock().running -= 1;
-            found(addresses.map(Iterator::collect).unwrap_or_default());
+            found(addresses);
         }));
         true
     }
@@ -55,6 +54,11 @@ impl NameLookups {
     pub fn are_running(&self) -> bool {
         self.counts.lock().running > 0
     }
+}
+
+/// What the system's resolver knows of a name; nothing if it knows it not. Blocks.
+pub fn system_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+    (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -72,7 +76,8 @@ mod tests {
         let (found, has_found) = mpsc::channel();
         for _ in 0..MAX_IN_ALL {
             let found = found.clone();
-            let started = lookups.start(&runtime, "localhost".into(), 7, move |addresses| {
+            let look_up = || system_addresses("localhost", 7);
+            let started = lookups.start(&runtime, look_up, move |addresses| {
                 found.send(addresses).expect("the test listens");
             });
             assert!(started);
@@ -80,7 +85,7 @@ mod tests {
             assert!(addresses.iter().all(|a| a.ip().is_loopback() && a.port() == 7));
             assert!(!addresses.is_empty());
         }
-        assert!(!lookups.start(&runtime, "localhost".into(), 7, |_| panic!("one too many")));
+        assert!(!lookups.start(&runtime, Vec::new, |_| panic!("one too many")));
         assert!(!lookups.are_running());
     }
 }

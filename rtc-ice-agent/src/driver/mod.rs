@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use rtc_core::backend::{IceEvent, IceHost};
+use rtc_core::backend::{IceEvent, IceHost, NameLookups};
 use rtc_core::runtime::{UdpSocket, UdpTransmit};
 use rtc_core::state::IceState;
 
@@ -26,7 +26,6 @@ mod transport;
 use connections::Connections;
 use gate::Gate;
 use path::{Outlet, Path, Relayed};
-use resolve::Lookups;
 
 use crate::agent::{Agent, AgentEvent, AgentTransmit, Carrier, SelectedPair};
 
@@ -42,6 +41,8 @@ struct Shared {
     path: Mutex<Option<Arc<Path>>>,
     /// What was full at the last send.
     blocked: Mutex<Option<Outlet>>,
+    /// Look-ups of the peer's names.
+    names: Arc<NameLookups>,
     /// Locked after `core` where both are.
     connections: Mutex<Connections>,
     /// Wakes the task.
@@ -53,7 +54,8 @@ struct Shared {
 struct Core {
     agent: Agent,
     sockets: Arc<[Socket]>,
-    lookups: Lookups,
+    /// Servers whose names are being looked up.
+    unresolved_servers: usize,
     gathered: bool,
 }
 

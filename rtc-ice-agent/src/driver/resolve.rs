@@ -1,10 +1,10 @@
 //! Looking up host names of servers and of the peer's candidates, away from the runtime's threads.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Weak};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
-use rtc_core::backend::{IceServer, IceServerKind};
+use rtc_core::backend::{IceServer, IceServerKind, names};
 use rtc_core::candidate::Candidate;
 
 use super::{Core, Shared, mdns, sockets};
@@ -14,17 +14,6 @@ use crate::agent::Carrier;
 const ADDRESSES_PER_SERVER: usize = 2;
 /// Servers that are asked.
 const MAX_SERVERS: usize = 8;
-/// Names of the peer that are looked up at one time, and in all.
-const MAX_LOOKUPS: usize = 8;
-const MAX_NAMES: usize = 64;
-
-/// How many names are being looked up.
-#[derive(Debug, Default)]
-pub(super) struct Lookups {
-    servers: usize,
-    candidates: usize,
-    names: usize,
-}
 
 impl Shared {
     /// Gives the agent its servers, those with a name once it is resolved.
@@ -45,59 +34,43 @@ impl Shared {
                     Err(_) => names.push(server.clone()),
                 }
             }
-            core.lookups.servers = names.len();
+            core.unresolved_servers = names.len();
             if names.is_empty() {
                 core.agent.end_of_servers(Instant::now());
             }
         }
         for server in names {
-            self.look_up(server.host.clone(), server.port, move |shared, found| {
-                let mut core = shared.core.lock();
-                core.add_server(shared, &server, &found);
-                core.lookups.servers = core.lookups.servers.saturating_sub(1);
-                if core.lookups.servers == 0 {
-                    core.agent.end_of_servers(Instant::now());
+            // A slow resolver must not keep a closed connection in memory.
+            let shared = Arc::downgrade(self);
+            self.host.runtime.spawn_blocking(Box::new(move || {
+                let found = addresses_of(&server.host, server.port);
+                let Some(shared) = shared.upgrade() else { return };
+                {
+                    let mut core = shared.core.lock();
+                    core.add_server(&shared, &server, &found);
+                    core.unresolved_servers = core.unresolved_servers.saturating_sub(1);
+                    if core.unresolved_servers == 0 {
+                        core.agent.end_of_servers(Instant::now());
+                    }
                 }
-            });
+                shared.wake();
+            }));
         }
     }
 
     /// Gives the agent a candidate whose host is a name once it is resolved; ignores it when the
     /// peer has named too many.
     pub(super) fn resolve_candidate(self: &Arc<Self>, candidate: Candidate) {
-        {
-            let lookups = &mut self.core.lock().lookups;
-            if lookups.candidates >= MAX_LOOKUPS || lookups.names >= MAX_NAMES {
-                return;
-            }
-            lookups.candidates += 1;
-            lookups.names += 1;
-        }
-        let host = candidate.host.clone();
-        self.look_up(host, candidate.port, move |shared, found| {
-            let mut core = shared.core.lock();
-            core.lookups.candidates = core.lookups.candidates.saturating_sub(1);
-            if let Some(address) = found.first() {
-                core.agent.add_remote_candidate(Instant::now(), &candidate, *address);
-            }
-        });
-    }
-
-    fn look_up(
-        self: &Arc<Self>,
-        host: String,
-        port: u16,
-        found: impl FnOnce(&Self, Vec<SocketAddr>) + Send + 'static,
-    ) {
-        // A slow resolver must not keep a closed connection in memory.
-        let shared: Weak<Self> = Arc::downgrade(self);
-        self.host.runtime.spawn_blocking(Box::new(move || {
-            let addresses = addresses_of(&host, port);
-            if let Some(shared) = shared.upgrade() {
-                found(&shared, addresses);
+        let (host, port) = (candidate.host.clone(), candidate.port);
+        let shared = Arc::downgrade(self);
+        let look_up = move || addresses_of(&host, port);
+        self.names.start(&*self.host.runtime, look_up, move |found| {
+            if let (Some(shared), Some(address)) = (shared.upgrade(), found.first()) {
+                let now = Instant::now();
+                shared.core.lock().agent.add_remote_candidate(now, &candidate, *address);
                 shared.wake();
             }
-        }));
+        });
     }
 }
 
@@ -137,7 +110,7 @@ fn addresses_of(host: &str, port: u16) -> Vec<SocketAddr> {
             return found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         }
     }
-    (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
+    names::system_addresses(host, port)
 }
 
 /// The first address of each family, in their order.

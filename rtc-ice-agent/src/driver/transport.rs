@@ -13,7 +13,6 @@ use rtc_core::error::{Error, ErrorKind, Result};
 
 use super::gate::Gate;
 use super::path::{Path, Relayed, Sent};
-use super::resolve::Lookups;
 use super::task::Task;
 use super::{Core, Shared, Socket, mux, sockets};
 use crate::agent::{Agent, AgentConfig};
@@ -30,8 +29,7 @@ impl Transport {
         let seed = rand::random();
         let agent =
             Agent::new(AgentConfig { role: config.role, relay_only: config.relay_only, seed });
-        let core =
-            Core { agent, sockets: Arc::default(), lookups: Lookups::default(), gathered: false };
+        let core = Core { agent, sockets: Arc::default(), unresolved_servers: 0, gathered: false };
         let shared = Arc::new(Shared {
             host,
             gate: Gate::default(),
@@ -39,6 +37,7 @@ impl Transport {
             path: Mutex::new(None),
             blocked: Mutex::new(None),
             connections: Mutex::default(),
+            names: Arc::default(),
             waker: Mutex::new(None),
         });
         Self { shared, config }
