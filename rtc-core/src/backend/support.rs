@@ -66,28 +66,16 @@ pub fn dtls_support(able: &DtlsCapabilities) -> Vec<(&'static str, Support)> {
 
 /// Takes out of a configuration what a backend does not honour; returns what that was.
 pub(crate) fn restrict(config: &mut IceConfig, able: &IceCapabilities) -> Vec<String> {
-    let mut ignored = Vec::new();
-    let mut ignore = |set: bool, what: &str| {
-        if set {
-            ignored.push(what.to_owned());
-        }
-        !set
-    };
-    if !able.bind_address && !ignore(config.bind_address.is_some(), "the bind address") {
-        config.bind_address = None;
-    }
-    if !able.port_range && !ignore(config.port_range.is_some(), "the port range") {
-        config.port_range = None;
-    }
-    if !able.proxy && !ignore(config.proxy.is_some(), "the proxy") {
-        config.proxy = None;
-    }
-    if !able.udp_mux && !ignore(config.udp_mux, "sharing a UDP port") {
-        config.udp_mux = false;
-    }
-    if !able.tcp_active && !able.tcp_passive && !ignore(config.tcp, "candidates over TCP") {
-        config.tcp = false;
-    }
+    let tcp = able.tcp_active || able.tcp_passive;
+    let taken_out = [
+        (!able.bind_address && config.bind_address.take().is_some(), "the bind address"),
+        (!able.port_range && config.port_range.take().is_some(), "the port range"),
+        (!able.proxy && config.proxy.take().is_some(), "the proxy"),
+        (!able.udp_mux && std::mem::take(&mut config.udp_mux), "sharing a UDP port"),
+        (!tcp && std::mem::take(&mut config.tcp), "candidates over TCP"),
+    ];
+    let taken_out = taken_out.into_iter().filter(|(was_set, _)| *was_set);
+    let mut ignored: Vec<String> = taken_out.map(|(_, what)| what.to_owned()).collect();
     config.servers.retain(|server| {
         let (honoured, what) = match server.kind {
             IceServerKind::Stun => (true, "STUN"),
@@ -95,7 +83,10 @@ pub(crate) fn restrict(config: &mut IceConfig, able: &IceCapabilities) -> Vec<St
             IceServerKind::TurnTcp => (able.turn_tcp, "TURN over TCP"),
             IceServerKind::TurnTls => (able.turn_tls, "TURN over TLS"),
         };
-        honoured || ignore(true, &format!("{what} ({}:{})", server.host, server.port))
+        if !honoured {
+            ignored.push(format!("{what} ({}:{})", server.host, server.port));
+        }
+        honoured
     });
     ignored
 }
