@@ -135,6 +135,12 @@ impl Agent {
         self.add_local(CandidateKind::Host, address, base);
     }
 
+    /// The base with this address.
+    pub(super) fn known_base(&self, carrier: Carrier, address: SocketAddr) -> Option<usize> {
+        let there = |base: &Base| base.address == address && base.carrier() == carrier;
+        self.bases.iter().position(there)
+    }
+
     pub(super) fn add_base(&mut self, transport: Transport, address: SocketAddr) -> usize {
         let local_preference = candidates::local_preference(address.ip(), self.bases.len());
         self.bases.push(Base { address, local_preference, relay: None, transport });
@@ -280,8 +286,7 @@ impl Agent {
 
     /// Gives up a request to a server that the system cannot send to.
     pub(super) fn server_unreachable(&mut self, local: SocketAddr, server: SocketAddr) {
-        let at = |base: &Base| base.carrier() == Carrier::Udp && base.address == local;
-        let Some(base) = self.bases.iter().position(at) else { return };
+        let Some(base) = self.known_base(Carrier::Udp, local) else { return };
         for request in &mut self.gathering.requests {
             let asking = matches!(request.progress, Progress::Asking(_));
             if asking && request.base == base && request.server == server {

@@ -8,7 +8,6 @@ use rtc_core::backend::IceRole;
 use rtc_core::candidate::{CandidateKind, Transport};
 use rtc_core::state::IceState;
 
-use super::candidates::Base;
 use super::pair::{Pair, PairState};
 use super::{Agent, Carrier, Received, candidates};
 use crate::stun::{self, Binding, Class};
@@ -152,8 +151,7 @@ impl Agent {
     /// The base with this address, new if a socket for all addresses received on one that had no
     /// host candidate.
     fn base_at(&mut self, (carrier, local): (Carrier, SocketAddr)) -> Option<usize> {
-        let there = |base: &Base| base.address == local && base.carrier() == carrier;
-        if let Some(index) = self.bases.iter().position(there) {
+        if let Some(index) = self.known_base(carrier, local) {
             return Some(index);
         }
         if carrier != Carrier::Udp {

@@ -29,7 +29,7 @@ impl Agent {
             && matches!(candidate.transport, Transport::Udp | Transport::TcpPassive)
             && !matches!(candidate.kind, CandidateKind::Other(_))
             && candidates::is_checkable(address)
-            && !self.is_ours(candidates::carrier_of(&candidate.transport), address);
+            && self.known_base(candidates::carrier_of(&candidate.transport), address).is_none();
         if !usable || matches!(self.state, IceState::Failed | IceState::Closed) {
             return;
         }
@@ -95,10 +95,6 @@ impl Agent {
     fn remote_at(&self, carrier: Carrier, address: SocketAddr) -> Option<usize> {
         let there = |r: &RemoteCandidate| r.address == address && r.carrier() == carrier;
         self.remote_candidates.iter().position(there)
-    }
-
-    fn is_ours(&self, carrier: Carrier, address: SocketAddr) -> bool {
-        self.bases.iter().any(|base| base.address == address && base.carrier() == carrier)
     }
 
     /// Whether connections to a base are waited for, so that it cannot check by itself.

@@ -139,8 +139,7 @@ impl Agent {
         let Some(previous) = &self.previous else { return false };
         let names = request.username();
         let expected = (&previous.local.ufrag, &previous.remote.parameters.ufrag);
-        let at = |base: &Base| base.address == local && base.carrier() == carrier;
-        let known = self.bases.iter().position(at);
+        let known = self.known_base(carrier, local);
         let Some(base) = known.filter(|_| {
             names.as_ref().map(|(ours, theirs)| (ours, theirs)) == Some(expected)
                 && request.verify(&previous.local_key)
