@@ -3,7 +3,8 @@
 //! A call to a function the library lacks ends the test as skipped: absence is never a pass.
 
 use super::callbacks::{self, Answer, Slot};
-use super::table::{Library, Table};
+use super::catalogue::{ById, Getter, Packetizer, Predicate};
+use super::table::Library;
 use super::types::*;
 use crate::outcome::skip;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
@@ -29,108 +30,6 @@ fn bytes(buffer: Option<&mut [u8]>, size: c_int) -> *mut c_char {
         slice.as_mut_ptr().cast()
     })
 }
-
-/// A function taking an identifier and returning an `int`.
-#[derive(Clone, Copy)]
-pub(crate) struct ById {
-    pub(crate) name: &'static str,
-    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int) -> c_int>,
-}
-
-/// A function filling a buffer with a string.
-#[derive(Clone, Copy)]
-pub(crate) struct Getter {
-    pub(crate) name: &'static str,
-    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int, *mut c_char, c_int) -> c_int>,
-}
-
-/// A packetizer setter.
-#[derive(Clone, Copy)]
-pub(crate) struct Packetizer {
-    pub(crate) name: &'static str,
-    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int, *const RawPacketizerInit) -> c_int>,
-}
-
-/// A predicate on an identifier.
-#[derive(Clone, Copy)]
-pub(crate) struct Predicate {
-    pub(crate) name: &'static str,
-    pick: fn(&Table) -> Option<unsafe extern "C" fn(c_int) -> bool>,
-}
-
-macro_rules! catalogue {
-    ($kind:ident { $($constant:ident = $name:ident),* $(,)? }) => {
-        impl $kind {
-            $( pub(crate) const $constant: Self =
-                Self { name: stringify!($name), pick: |table| table.$name }; )*
-            pub(crate) const ALL: &'static [Self] = &[ $( Self::$constant ),* ];
-        }
-    };
-}
-
-catalogue!(ById {
-    CLOSE_PC = rtcClosePeerConnection,
-    DELETE_PC = rtcDeletePeerConnection,
-    MAX_STREAM = rtcGetMaxDataChannelStream,
-    REMOTE_MAX_MESSAGE_SIZE = rtcGetRemoteMaxMessageSize,
-    CLOSE = rtcClose,
-    DELETE = rtcDelete,
-    MAX_MESSAGE_SIZE = rtcMaxMessageSize,
-    BUFFERED_AMOUNT = rtcGetBufferedAmount,
-    AVAILABLE_AMOUNT = rtcGetAvailableAmount,
-    DELETE_DC = rtcDeleteDataChannel,
-    STREAM = rtcGetDataChannelStream,
-    DELETE_TRACK = rtcDeleteTrack,
-    REQUEST_KEYFRAME = rtcRequestKeyframe,
-    CHAIN_RECEIVING_SESSION = rtcChainRtcpReceivingSession,
-    CHAIN_SR_REPORTER = rtcChainRtcpSrReporter,
-    DELETE_WS = rtcDeleteWebSocket,
-    DELETE_WS_SERVER = rtcDeleteWebSocketServer,
-    WS_SERVER_PORT = rtcGetWebSocketServerPort,
-    DEPACKETIZE_VP8 = rtcSetVP8Depacketizer,
-    DEPACKETIZE_VP9 = rtcSetVP9Depacketizer,
-    DEPACKETIZE_OPUS = rtcSetOpusDepacketizer,
-    DEPACKETIZE_AAC = rtcSetAACDepacketizer,
-    DEPACKETIZE_PCMU = rtcSetPCMUDepacketizer,
-    DEPACKETIZE_PCMA = rtcSetPCMADepacketizer,
-    DEPACKETIZE_G722 = rtcSetG722Depacketizer,
-});
-
-catalogue!(Getter {
-    LOCAL_DESCRIPTION = rtcGetLocalDescription,
-    REMOTE_DESCRIPTION = rtcGetRemoteDescription,
-    LOCAL_TYPE = rtcGetLocalDescriptionType,
-    REMOTE_TYPE = rtcGetRemoteDescriptionType,
-    OFFER = rtcCreateOffer,
-    ANSWER = rtcCreateAnswer,
-    LOCAL_ADDRESS = rtcGetLocalAddress,
-    REMOTE_ADDRESS = rtcGetRemoteAddress,
-    LABEL = rtcGetDataChannelLabel,
-    PROTOCOL = rtcGetDataChannelProtocol,
-    TRACK_DESCRIPTION = rtcGetTrackDescription,
-    TRACK_MID = rtcGetTrackMid,
-    WS_REMOTE_ADDRESS = rtcGetWebSocketRemoteAddress,
-    WS_PATH = rtcGetWebSocketPath,
-});
-
-catalogue!(Packetizer {
-    H264 = rtcSetH264Packetizer,
-    H265 = rtcSetH265Packetizer,
-    AV1 = rtcSetAV1Packetizer,
-    OPUS = rtcSetOpusPacketizer,
-    AAC = rtcSetAACPacketizer,
-    PCMU = rtcSetPCMUPacketizer,
-    PCMA = rtcSetPCMAPacketizer,
-    G722 = rtcSetG722Packetizer,
-    VP8 = rtcSetVP8Packetizer,
-    VP9 = rtcSetVP9Packetizer,
-});
-
-catalogue!(Predicate {
-    IS_OPEN = rtcIsOpen,
-    IS_CLOSED = rtcIsClosed,
-    NEGOTIATION_NEEDED = rtcIsNegotiationNeeded,
-});
 
 /// The configuration of a peer connection. Everything unset is zero, as `memset` leaves it.
 #[derive(Clone, Default)]
@@ -204,25 +103,19 @@ pub(crate) struct Received(pub(crate) c_int, pub(crate) c_int);
 
 impl Library {
     pub(crate) fn by_id(&self, function: ById, id: c_int) -> c_int {
-        let Some(pointer) = (function.pick)(&self.table) else {
-            skip(&format!("{} is not in the library", function.name))
-        };
+        let pointer = function.of(self);
         // SAFETY: any int may be passed.
         unsafe { pointer(id) }
     }
 
     pub(crate) fn test(&self, function: Predicate, id: c_int) -> bool {
-        let Some(pointer) = (function.pick)(&self.table) else {
-            skip(&format!("{} is not in the library", function.name))
-        };
+        let pointer = function.of(self);
         // SAFETY: any int may be passed.
         unsafe { pointer(id) }
     }
 
     pub(crate) fn packetize(&self, function: Packetizer, id: c_int) -> c_int {
-        let Some(pointer) = (function.pick)(&self.table) else {
-            skip(&format!("{} is not in the library", function.name))
-        };
+        let pointer = function.of(self);
         // SAFETY: NULL is a case rtc.h has to refuse.
         unsafe { pointer(id, null()) }
     }
@@ -235,9 +128,7 @@ impl Library {
         buffer: Option<&mut [u8]>,
         size: c_int,
     ) -> c_int {
-        let Some(pointer) = (getter.pick)(&self.table) else {
-            skip(&format!("{} is not in the library", getter.name))
-        };
+        let pointer = getter.of(self);
         // SAFETY: `bytes` checked the size against the buffer.
         unsafe { pointer(id, bytes(buffer, size), size) }
     }
@@ -596,9 +487,7 @@ impl Library {
         cname: Option<&CStr>,
         with: &Packetizing,
     ) -> c_int {
-        let Some(pointer) = (function.pick)(&self.table) else {
-            skip(&format!("{} is not in the library", function.name))
-        };
+        let pointer = function.of(self);
         let [id, horizontal, vertical, range, primaries, transfer, matrix] = with.color;
         let init = RawPacketizerInit {
             ssrc: with.ssrc,

@@ -4,10 +4,12 @@
 
 mod callbacks;
 mod calls;
+mod catalogue;
 mod table;
 mod types;
 
 pub(crate) use callbacks::{Answer, Slot, log_lines};
 pub(crate) use calls::*;
+pub(crate) use catalogue::{ById, Getter, Packetizer, Predicate};
 pub(crate) use table::*;
 pub(crate) use types::*;
