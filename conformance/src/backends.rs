@@ -42,7 +42,8 @@ pub(crate) fn names(lib: Lib, role: Role) -> Vec<String> {
     text.split(',').map(str::to_owned).collect()
 }
 
-/// An ICE backend by what its documentation says it honours; tests derive from that what to expect.
+/// An ICE backend by what its documentation says it honours; whatever depends on a backend derives
+/// from that what to expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ice {
     pub(crate) name: &'static str,
@@ -50,30 +51,74 @@ pub(crate) struct Ice {
     pub(crate) bind_address: bool,
     /// `enableIceUdpMux`.
     pub(crate) udp_mux: bool,
+    /// Passive candidates over TCP (RFC 6544).
+    pub(crate) passive_tcp: bool,
+    /// ICE restart (RFC 8445 §9).
+    pub(crate) restart: bool,
+    /// TURN over TCP.
+    pub(crate) turn_tcp: bool,
+    /// TURN over TLS.
+    pub(crate) turn_tls: bool,
+    /// The relay policy restricts what is checked as well as what is announced: libjuice checks
+    /// direct pairs although it does not tell of them (B-16).
+    pub(crate) relay_checks: bool,
+    /// Every relay is told of; libnice tells of one where several are at one address.
+    pub(crate) every_relay: bool,
     /// The type preference of host candidates (RFC 8445 §5.1.2.2).
     pub(crate) host_preference: u32,
 }
 
-const AGENT: Ice = Ice { name: "agent", bind_address: true, udp_mux: true, host_preference: 126 };
-const JUICE: Ice = Ice { name: "juice", ..AGENT };
-const NICE: Ice = Ice { name: "nice", bind_address: false, udp_mux: false, host_preference: 120 };
+pub(crate) const AGENT: Ice = Ice {
+    name: "agent",
+    bind_address: true,
+    udp_mux: true,
+    passive_tcp: true,
+    restart: true,
+    turn_tcp: true,
+    turn_tls: true,
+    relay_checks: true,
+    every_relay: true,
+    host_preference: 126,
+};
+const JUICE: Ice = Ice {
+    name: "juice",
+    passive_tcp: false,
+    restart: false,
+    turn_tcp: false,
+    turn_tls: false,
+    relay_checks: false,
+    ..AGENT
+};
+const NICE: Ice = Ice {
+    name: "nice",
+    bind_address: false,
+    udp_mux: false,
+    turn_tls: false,
+    every_relay: false,
+    host_preference: 120,
+    ..AGENT
+};
 
-/// The ICE backend that a library uses. One that does not tell is the real one, which is linked
-/// with libnice or brings libjuice along.
-pub(crate) fn ice(lib: Lib) -> Result<Ice, String> {
-    let name = match names(lib, Role::Ice).into_iter().next() {
-        Some(name) => name,
-        None => {
-            let path = &lib.path;
-            let file = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-            let needs_nice = file.windows(11).any(|bytes| bytes == b"libnice.so.");
-            if needs_nice { "nice" } else { "juice" }.to_owned()
-        }
+/// The ICE backends that a library has, the one in use first. A library that does not tell is the
+/// real one, which is linked with libnice or brings libjuice along.
+pub(crate) fn every_ice(lib: Lib) -> Result<Vec<Ice>, String> {
+    let mut names = names(lib, Role::Ice);
+    if names.is_empty() {
+        let path = &lib.path;
+        let file = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let needs_nice = file.windows(11).any(|bytes| bytes == b"libnice.so.");
+        names.push(if needs_nice { "nice" } else { "juice" }.to_owned());
+    }
+    let known = |name: &String| {
+        let found = [AGENT, JUICE, NICE].into_iter().find(|ice| ice.name == name);
+        found.ok_or_else(|| format!("{} has an unknown ICE backend, {name}", lib.path.display()))
     };
-    [AGENT, JUICE, NICE]
-        .into_iter()
-        .find(|ice| ice.name == name)
-        .ok_or_else(|| format!("{} uses an unknown ICE backend, {name}", lib.path.display()))
+    names.iter().map(known).collect()
+}
+
+/// The ICE backend that a library uses.
+pub(crate) fn ice(lib: Lib) -> Result<Ice, String> {
+    every_ice(lib)?.first().copied().ok_or(format!("{} has no ICE backend", lib.path.display()))
 }
 
 /// Has a library use the pair of backends that `variable` names, such as `agent+rustls`; without it

@@ -62,18 +62,21 @@ impl Lab {
         Ok(Self { lib, other, ice, network, has_interfaces })
     }
 
+    /// Demands something of the ICE backend; `what` is missing where it is not supported.
+    pub(crate) fn need_ice(&self, supported: bool, what: &str) {
+        if !supported {
+            skip(&format!("not supported by {}: {what}", self.ice.name));
+        }
+    }
+
     /// Demands that `bindAddress` be honoured.
     pub(crate) fn need_bind_address(&self) {
-        if !self.ice.bind_address {
-            skip(&format!("not supported by {}: bindAddress is ignored", self.ice.name));
-        }
+        self.need_ice(self.ice.bind_address, "bindAddress is ignored");
     }
 
     /// Demands that `enableIceUdpMux` be honoured.
     pub(crate) fn need_udp_mux(&self) {
-        if !self.ice.udp_mux {
-            skip(&format!("not supported by {}: enableIceUdpMux is ignored", self.ice.name));
-        }
+        self.need_ice(self.ice.udp_mux, "enableIceUdpMux is ignored");
     }
 
     /// Demands a private network with two interfaces beside loopback.

@@ -5,7 +5,7 @@
 
 mod topology;
 
-use crate::backends::{self, Role};
+use crate::backends::{self, Ice};
 use crate::ffi::Library;
 use crate::lab::library_path;
 use crate::turn::script::{Plan, Side};
@@ -50,11 +50,10 @@ impl Cell {
         }
     }
 
-    /// The row of `docs/backends.md` that a backend has to say yes in.
-    fn is_supported(self, backend: &str) -> bool {
+    fn is_supported(self, backend: Ice) -> bool {
         match self {
-            Self::RelayOverTcp => ["agent", "nice"].contains(&backend),
-            Self::RelayOverTls => backend == "agent",
+            Self::RelayOverTcp => backend.turn_tcp,
+            Self::RelayOverTls => backend.turn_tls,
             _ => true,
         }
     }
@@ -97,13 +96,20 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             }
         }
     }
+    let mut backends = match ice_backends() {
+        Ok(backends) => backends,
+        Err(reason) => {
+            eprintln!("{reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    backends.retain(|ice| wanted.is_empty() || wanted.iter().any(|name| name == ice.name));
     let directory = std::env::temp_dir().join(format!("network-{}", std::process::id()));
     let lab = prepare(&directory);
     let (mut count, mut failed) = (0, 0);
-    let names = ice_backends();
-    for backend in names.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
+    for backend in backends {
         for cell in Cell::ALL {
-            let title = format!("{backend}: {}", cell.name());
+            let title = format!("{}: {}", backend.name, cell.name());
             if !only.is_empty() && !only.iter().any(|word| title.contains(word)) {
                 continue;
             }
@@ -144,25 +150,21 @@ fn prepare(directory: &Path) -> Result<Lab, String> {
     Ok(Lab { server, topology })
 }
 
-/// The ICE backends to be tried; one without a name where the library does not tell.
-fn ice_backends() -> Vec<String> {
-    let library = library_path().and_then(|path| Library::load(&path, false).ok());
-    let names = library.map(|library| backends::names(library, Role::Ice)).unwrap_or_default();
-    if names.is_empty() { vec!["the real library".to_owned()] } else { names }
+/// The ICE backends to be tried. Without a library it is one whose cells then tell why they are
+/// not run.
+fn ice_backends() -> Result<Vec<Ice>, String> {
+    match library_path() {
+        Some(path) => backends::every_ice(Library::load(&path, false)?),
+        None => Ok(vec![backends::AGENT]),
+    }
 }
 
 /// Runs one cell; false when it failed.
-fn run(
-    cell: Cell,
-    backend: &str,
-    title: &str,
-    lab: &Result<Lab, String>,
-    directory: &Path,
-) -> bool {
+fn run(cell: Cell, backend: Ice, title: &str, lab: &Result<Lab, String>, directory: &Path) -> bool {
     let begun = Instant::now();
     let result = match lab {
         _ if !cell.is_supported(backend) => {
-            println!("skipped  {title}: not supported by {backend}");
+            println!("skipped  {title}: not supported by {}", backend.name);
             return true;
         }
         // Where everything has been installed on purpose, a skip is a failure.
@@ -196,11 +198,11 @@ fn run(
     true
 }
 
-fn plan<'a>(cell: Cell, backend: &str, lab: &Lab, directory: &'a Path) -> Plan<'a> {
+fn plan<'a>(cell: Cell, backend: Ice, lab: &Lab, directory: &'a Path) -> Plan<'a> {
     let side = |namespace: &str, arguments: Vec<String>| Side {
         arguments,
         namespace: Some(namespace.to_owned()),
-        backend: Some(backend.to_owned()),
+        backend: Some(backend.name.to_owned()),
         authority: Some(lab.server.authority()),
     };
     Plan {
@@ -242,11 +244,11 @@ fn away(plan: &Plan<'_>, topology: &Topology) -> Result<String, String> {
 }
 
 /// The library sends for three seconds over a wire that `conformance link` makes.
-fn lossy(backend: &str) -> Result<String, String> {
+fn lossy(backend: Ice) -> Result<String, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new(program)
         .args("link --loss 5 --rtt 40 --rate 50 --seconds 3".split(' '))
-        .env("RTC_ICE_BACKEND", backend)
+        .env("RTC_ICE_BACKEND", backend.name)
         .env_remove("RTC_PEER_LIB")
         .output()
         .map_err(|error| error.to_string())?;

@@ -27,9 +27,7 @@ fn need_restart(lab: &Lab) {
     if lab.lib.table.rtcRestartIce.is_none() {
         skip("not supported: there is no rtcRestartIce");
     }
-    if lab.ice.name == "juice" {
-        skip("not supported by juice: ICE restart");
-    }
+    lab.need_ice(lab.ice.restart, "ICE restart");
 }
 
 fn credentials(peer: &Peer) -> [Option<String>; 2] {

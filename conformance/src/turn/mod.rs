@@ -6,7 +6,7 @@
 mod coturn;
 pub(crate) mod script;
 
-use crate::backends::{self, Role};
+use crate::backends::{self, Ice};
 use crate::ffi::Library;
 use crate::lab::library_path;
 use crate::sys;
@@ -115,17 +115,14 @@ fn cells() -> Vec<Cell> {
     ]
 }
 
-/// Whether the backend does what a cell needs: its row in `docs/backends.md`, and what is said
-/// below it.
-fn supports(backend: &str, need: Need) -> bool {
+/// Whether the backend does what a cell needs.
+fn supports(backend: Ice, need: Need) -> bool {
     match need {
         Need::Nothing => true,
-        // libnice tells of one relay where several are at one address.
-        Need::ManyServers => backend != "nice",
-        Need::TurnTcp => ["agent", "nice"].contains(&backend),
-        Need::TurnTls => backend == "agent",
-        // libjuice checks direct pairs although it does not tell of them (B-16).
-        Need::RelayedChecks => backend != "juice",
+        Need::ManyServers => backend.every_relay,
+        Need::TurnTcp => backend.turn_tcp,
+        Need::TurnTls => backend.turn_tls,
+        Need::RelayedChecks => backend.relay_checks,
     }
 }
 
@@ -154,29 +151,27 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 fn run(cells: &[Cell]) -> bool {
     let directory = std::env::temp_dir().join(format!("turn-{}", std::process::id()));
     let server = prepare(&directory);
-    let backend = ice_backend();
-    let server = backend.clone().and(server);
+    let ready = ice_backend().and_then(|backend| Ok((backend, server?)));
     let mut failed = 0;
     for cell in cells {
-        let backend = backend.as_deref().unwrap_or_default();
-        match &server {
+        match &ready {
             Err(reason) if std::env::var_os("CI").is_some_and(|value| value == "true") => {
                 println!("FAILED   {}: {reason}", cell.name);
                 failed += 1;
             }
             Err(reason) => println!("skipped  {}: {reason}", cell.name),
-            Ok(_) if !supports(backend, cell.need) => {
-                println!("skipped  {}: not supported by {backend}", cell.name);
+            Ok((backend, _)) if !supports(*backend, cell.need) => {
+                println!("skipped  {}: not supported by {}", cell.name, backend.name);
             }
-            Ok(server) => {
+            Ok((backend, server)) => {
                 // A backend that checks direct pairs all the same may well take one.
-                let relayed = cell.expect.relayed && supports(backend, Need::RelayedChecks);
+                let relayed = cell.expect.relayed && backend.relay_checks;
                 let expect = Expect { relayed, ..cell.expect };
                 failed += usize::from(!attempt(cell, expect, server, &directory));
             }
         }
     }
-    drop(server);
+    drop(ready);
     // Nothing is left to be learnt from it.
     let _ = std::fs::remove_dir_all(&directory);
     println!("{} cells, {failed} failed", cells.len());
@@ -184,10 +179,9 @@ fn run(cells: &[Cell]) -> bool {
 }
 
 /// The ICE backend that the agents will use.
-fn ice_backend() -> Result<String, String> {
+fn ice_backend() -> Result<Ice, String> {
     let library = library_path().ok_or("RTC_LIB names no library")?;
-    let names = backends::names(Library::load(&library, false)?, Role::Ice);
-    Ok(names.into_iter().next().unwrap_or_else(|| "the real library".to_owned()))
+    backends::ice(Library::load(&library, false)?)
 }
 
 fn prepare(directory: &Path) -> Result<Coturn, String> {
@@ -302,6 +296,6 @@ mod tests {
 
     #[test]
     fn every_cell_runs_on_the_default_backend() {
-        assert!(cells().iter().all(|cell| supports("agent", cell.need)));
+        assert!(cells().iter().all(|cell| supports(backends::AGENT, cell.need)));
     }
 }
