@@ -1,6 +1,7 @@
 //! What the suite asks of the operating system.
 #![allow(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -73,6 +74,19 @@ fn ip(command: &str) -> Result<(), String> {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(format!("ip {command}: {}", String::from_utf8_lossy(&output.stderr))),
         Err(error) => Err(format!("ip: {error}")),
+    }
+}
+
+/// A program to be run inside the network namespace that `ip netns` knows by this name, if one is
+/// named.
+pub(crate) fn command_in(namespace: Option<&str>, program: impl AsRef<OsStr>) -> Command {
+    match namespace {
+        None => Command::new(program),
+        Some(namespace) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", namespace]).arg(program);
+            command
+        }
     }
 }
 

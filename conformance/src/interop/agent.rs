@@ -111,6 +111,12 @@ impl Agent {
         self.expect(&what, |event| event["is"] == kind && event["label"] == label)
     }
 
+    /// Waits for the agent's description of a kind.
+    pub(crate) fn description(&mut self, kind: &str) -> Result<String, String> {
+        let event = self.expect(kind, |event| event["is"] == kind)?;
+        event["sdp"].as_str().map(str::to_owned).ok_or(format!("the {kind} is no text"))
+    }
+
     fn remember(&mut self, direction: &str, value: &Value) {
         let mut text = value.to_string();
         if value["sdp"].is_null() {

@@ -203,9 +203,8 @@ fn connect(
 }
 
 fn own_command(stack: &Stack) -> Result<Command, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut command = Command::new(program);
-    command.arg("peer").args(stack.own);
+    let mut command = own::command(None)?;
+    command.args(stack.own);
     Ok(command)
 }
 

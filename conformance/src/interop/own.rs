@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::ffi::{CStr, c_int};
 use std::io::{BufRead, Write};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -20,6 +20,15 @@ const CERTIFICATE_RSA: c_int = 2;
 
 /// `rtcTransportPolicy` of rtc.h.
 const POLICY_RELAY: c_int = 1;
+
+/// This program as an agent, without arguments yet; it runs inside the network `namespace` if one
+/// is named.
+pub(crate) fn command(namespace: Option<&str>) -> Result<Command, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = sys::command_in(namespace, program);
+    command.arg("peer");
+    Ok(command)
+}
 
 pub(super) fn report(event: Value) {
     let mut output = std::io::stdout().lock();

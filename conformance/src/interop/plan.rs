@@ -58,12 +58,12 @@ fn negotiate(
     link: &mut Option<Link>,
 ) -> Result<Agreed, String> {
     offerer.tell(&json!({ "do": "offer", "label": "first" }))?;
-    let mut offer = description(offerer, "offer")?;
+    let mut offer = offerer.description("offer")?;
     if let Some(link) = link {
         offer = link.offer(&offer)?;
     }
     answerer.tell(&json!({ "do": "answer", "sdp": offer }))?;
-    let mut answer = description(answerer, "answer")?;
+    let mut answer = answerer.description("answer")?;
     if let Some(link) = link {
         answer = link.answer(&answer)?;
     }
@@ -75,11 +75,6 @@ fn negotiate(
     offerer.tell(&json!({ "do": "accept", "sdp": answer }))?;
     let limit = announced(&offer)?.min(announced(&answer)?);
     Ok(Agreed { largest: limit, signaled, begun: Instant::now() })
-}
-
-fn description(agent: &mut Agent, kind: &str) -> Result<String, String> {
-    let event = agent.expect(kind, |event| event["is"] == kind)?;
-    event["sdp"].as_str().map(str::to_owned).ok_or(format!("the {kind} is no text"))
 }
 
 /// The largest message a side takes, in bytes; 0 stands for any.

@@ -229,9 +229,8 @@ impl Stack {
             Program::Library => {
                 let library = std::env::var_os("RTC_PEER_LIB");
                 let library = library.ok_or("RTC_PEER_LIB names no library")?;
-                let program = std::env::current_exe().map_err(|error| error.to_string())?;
-                let mut command = Command::new(program);
-                command.arg("peer").env("RTC_LIB", library);
+                let mut command = super::own::command(None)?;
+                command.env("RTC_LIB", library);
                 command
             }
         };

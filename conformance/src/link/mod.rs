@@ -7,12 +7,13 @@
 mod wire;
 
 use crate::interop::agent::Agent;
+use crate::interop::own;
 use crate::lab::library_path;
 use crate::sys;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 use wire::{Quality, Wire};
 
@@ -165,9 +166,8 @@ impl Host {
     }
 
     fn start(&self, name: &'static str, library: &Path, log: &Path) -> Result<Agent, String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(program);
-        command.arg("peer").env("RTC_LIB", library);
+        let mut command = own::command(None)?;
+        command.env("RTC_LIB", library);
         let log = log.to_owned();
         let (report, started) = std::sync::mpsc::channel();
         let start = move || {
@@ -206,14 +206,10 @@ fn transfer(
 }
 
 fn flood(from: &mut Agent, to: &mut Agent, time: Duration) -> Result<f64, String> {
-    let described = |agent: &mut Agent, kind: &str| {
-        let event = agent.expect(kind, |event| event["is"] == kind)?;
-        event["sdp"].as_str().map(str::to_owned).ok_or(format!("the {kind} is no text"))
-    };
     from.tell(&json!({ "do": "offer", "label": "bulk" }))?;
-    let offer = described(from, "offer")?;
+    let offer = from.description("offer")?;
     to.tell(&json!({ "do": "answer", "sdp": offer }))?;
-    let answer = described(to, "answer")?;
+    let answer = to.description("answer")?;
     from.tell(&json!({ "do": "accept", "sdp": answer }))?;
     from.expect_on("open", "bulk")?;
     to.expect_on("open", "bulk")?;

@@ -32,14 +32,7 @@ impl Coturn {
         namespace: Option<&str>,
     ) -> Result<Self, String> {
         make_certificates(directory, addresses)?;
-        let mut command = match namespace {
-            None => Command::new("turnserver"),
-            Some(name) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", name, "turnserver"]);
-                command
-            }
-        };
+        let mut command = sys::command_in(namespace, "turnserver");
         let file = |name: &str| directory.join(name).display().to_string();
         command.args(["-n", "--no-cli", "--lt-cred-mech", "--realm", "example.org"]);
         command.args(["--log-file", "stdout", "--verbose", "--stale-nonce=1"]);

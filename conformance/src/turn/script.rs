@@ -2,10 +2,10 @@
 //! use looked at.
 
 use crate::interop::agent::Agent;
+use crate::interop::own;
 use crate::interop::plan::{crc32, pattern};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Bytes of one message, and how many each side sends.
@@ -26,16 +26,8 @@ pub(crate) struct Side {
 
 impl Side {
     fn start(&self, name: &'static str, directory: &Path) -> Result<Agent, String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = match &self.namespace {
-            None => Command::new(program),
-            Some(namespace) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(program);
-                command
-            }
-        };
-        command.arg("peer").args(&self.arguments);
+        let mut command = own::command(self.namespace.as_deref())?;
+        command.args(&self.arguments);
         if let Some(backend) = &self.backend {
             command.env("RTC_ICE_BACKEND", backend);
         }
@@ -98,9 +90,9 @@ impl Plan<'_> {
 impl Connected {
     fn negotiate(&mut self, pause: Duration) -> Result<(), String> {
         self.offerer.tell(&json!({ "do": "offer", "label": "first" }))?;
-        self.offer = description(&mut self.offerer, "offer")?;
+        self.offer = self.offerer.description("offer")?;
         self.answerer.tell(&json!({ "do": "answer", "sdp": self.offer }))?;
-        let answer = description(&mut self.answerer, "answer")?;
+        let answer = self.answerer.description("answer")?;
         std::thread::sleep(pause);
         self.offerer.tell(&json!({ "do": "accept", "sdp": answer }))?;
         self.offerer.expect_on("open", "first")?;
@@ -141,9 +133,4 @@ impl Connected {
     pub(crate) fn story(self, reason: &str) -> String {
         format!("{reason}\n{}\n{}", self.offerer.story(), self.answerer.story())
     }
-}
-
-fn description(agent: &mut Agent, kind: &str) -> Result<String, String> {
-    let event: Value = agent.expect(kind, |event| event["is"] == kind)?;
-    event["sdp"].as_str().map(str::to_owned).ok_or(format!("the {kind} is no text"))
 }
