@@ -364,9 +364,6 @@ fn child(title: &str) -> ! {
         eprintln!("no test is called {title:?}");
         sys::exit_now(2)
     };
-    if std::env::var_os(RESULT).is_some() {
-        sys::die_with_runner();
-    }
     let outcome = match Lab::open() {
         Ok(lab) => examine(&case, &lab),
         Err(reason) => Outcome::Failed(reason),

@@ -69,11 +69,16 @@ pub(crate) fn add_interfaces() -> Result<(), String> {
 }
 
 /// Runs the command of iproute2.
-fn ip(command: &str) -> Result<(), String> {
-    match Command::new("ip").args(command.split(' ')).output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!("ip {command}: {}", String::from_utf8_lossy(&output.stderr))),
-        Err(error) => Err(format!("ip: {error}")),
+pub(crate) fn ip(command: &str) -> Result<(), String> {
+    run(Command::new("ip").args(command.split(' '))).map(drop)
+}
+
+/// Runs a program to its end; returns what it wrote.
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim())),
     }
 }
 
@@ -130,12 +135,6 @@ pub(crate) fn wait_readable(files: &[File; 2], limit: Duration) {
     };
     // SAFETY: both structures outlive the call and the length is that of the array.
     unsafe { libc::ppoll(wanted.as_mut_ptr(), 2, &limit, std::ptr::null()) };
-}
-
-/// Has this process killed when the runner ends, however that happens.
-pub(crate) fn die_with_runner() {
-    // SAFETY: no pointer is involved.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 /// Kills a child and everything it started.

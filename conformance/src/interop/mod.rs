@@ -11,7 +11,7 @@ pub(crate) mod own;
 pub(crate) mod plan;
 mod stacks;
 
-use crate::lab::library_path;
+use crate::lab::{is_strict, library_path};
 use crate::sys;
 use agent::Agent;
 use link::Link;
@@ -138,8 +138,7 @@ fn obstacle() -> Option<String> {
 
 /// A missing peer is a skip, but where everything has been installed on purpose it is a failure.
 fn excuse(stack: &Stack, reason: String) -> Outcome {
-    let strict = std::env::var_os("CI").is_some_and(|value| value == "true");
-    if stack.required && strict {
+    if stack.required && is_strict() {
         Outcome::Failed(format!("required, but {reason}"))
     } else {
         Outcome::Skipped(reason)

@@ -1,7 +1,7 @@
 //! Two hosts, a NAT and a server, each a network namespace: 10.77.0.2 (a) is behind the NAT, which
 //! everybody sees at 10.78.0.1; it routes to 10.78.0.2 (b) and 10.79.0.2 (the server).
 
-use std::process::Command;
+use crate::sys;
 
 /// Where the NAT is seen from outside.
 pub(super) const OUTSIDE: &str = "10.78.0.1";
@@ -17,36 +17,23 @@ pub(super) struct Namespace {
 impl Namespace {
     fn new(role: &str) -> Result<Self, String> {
         let name = format!("conformance-{}-{role}", std::process::id());
-        run("ip", &["netns", "add", &name])?;
+        sys::ip(&format!("netns add {name}"))?;
         let namespace = Self { name };
-        namespace.run("ip link set lo up")?;
+        namespace.run("ip", "link set lo up")?;
         Ok(namespace)
     }
 
-    /// Runs a command inside; returns what it wrote.
-    pub(super) fn run(&self, line: &str) -> Result<String, String> {
-        let mut words = vec!["netns", "exec", &self.name];
-        words.extend(line.split(' '));
-        run("ip", &words)
+    /// Runs a program inside with these arguments.
+    fn run(&self, program: &str, arguments: &str) -> Result<(), String> {
+        let mut command = sys::command_in(Some(&self.name), program);
+        sys::run(command.args(arguments.split(' '))).map(drop)
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
         // Its interfaces go with it.
-        let _ = run("ip", &["netns", "del", &self.name]);
-    }
-}
-
-fn run(program: &str, words: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(words).output();
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            Err(format!("{program} {}: {}", words.join(" "), errors.trim()))
-        }
+        let _ = sys::ip(&format!("netns del {}", self.name));
     }
 }
 
@@ -67,9 +54,10 @@ impl Topology {
             server: Namespace::new("server")?,
         };
         let Self { a, nat, b, server } = &topology;
-        nat.run(&format!("ip link add inside type veth peer name wan netns {}", a.name))?;
-        nat.run(&format!("ip link add outside type veth peer name wan netns {}", b.name))?;
-        nat.run(&format!("ip link add beside type veth peer name wan netns {}", server.name))?;
+        for (inner, host) in [("inside", a), ("outside", b), ("beside", server)] {
+            let line = format!("link add {inner} type veth peer name wan netns {}", host.name);
+            nat.run("ip", &line)?;
+        }
         for (host, line) in [
             (nat, "addr add 10.77.0.1/24 dev inside"),
             (nat, "addr add 10.78.0.1/24 dev outside"),
@@ -85,7 +73,7 @@ impl Topology {
             (server, "link set wan up"),
             (server, "route add default via 10.79.0.1"),
         ] {
-            host.run(&format!("ip {line}"))?;
+            host.run("ip", line)?;
         }
         topology.interface("up")?;
         for line in [
@@ -94,28 +82,28 @@ impl Topology {
             "add rule ip nat post ip saddr 10.77.0.0/24 snat to 10.78.0.1",
             "add chain ip nat forward { type filter hook forward priority 0 ; }",
         ] {
-            nat.run(&format!("nft {line}"))?;
+            nat.run("nft", line)?;
         }
         // The file is that of the namespace it is opened in.
         let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
-        run("ip", &["netns", "exec", &nat.name, "sh", "-c", forward])?;
+        sys::run(sys::command_in(Some(&nat.name), "sh").args(["-c", forward]))?;
         Ok(topology)
     }
 
     /// Has the NAT follow these rules, beside letting everything through.
     pub(super) fn block(&self, rules: &[&str]) -> Result<(), String> {
-        self.nat.run("nft flush chain ip nat forward")?;
+        self.nat.run("nft", "flush chain ip nat forward")?;
         for rule in rules {
-            self.nat.run(&format!("nft add rule ip nat forward {rule}"))?;
+            self.nat.run("nft", &format!("add rule ip nat forward {rule}"))?;
         }
         Ok(())
     }
 
     /// Switches the interface of host `a`, whose default route goes and comes with it.
     pub(super) fn interface(&self, state: &str) -> Result<(), String> {
-        self.a.run(&format!("ip link set wan {state}"))?;
+        self.a.run("ip", &format!("link set wan {state}"))?;
         if state == "up" {
-            self.a.run("ip route replace default via 10.77.0.1")?;
+            self.a.run("ip", "route replace default via 10.77.0.1")?;
         }
         Ok(())
     }

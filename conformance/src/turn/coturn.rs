@@ -2,7 +2,6 @@
 
 use crate::sys;
 use std::fs;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,6 +15,12 @@ pub(crate) const PASSWORD_IN_URL: &str = "p%40ss:word";
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(10);
 
+/// Demands that it be installed.
+pub(crate) fn need() -> Result<(), String> {
+    let found = Command::new("turnserver").arg("--version").output();
+    found.map(drop).map_err(|_| "no coturn is installed".to_owned())
+}
+
 /// A running server, until dropped.
 pub(crate) struct Coturn {
     child: Child,
@@ -23,14 +28,16 @@ pub(crate) struct Coturn {
 }
 
 impl Coturn {
-    /// Starts it at these addresses, on the ports 3478 and 5349; relayed addresses are at `relay`.
-    /// A nonce holds for one second, so that every client sees it change.
+    /// Starts it at these addresses, on the ports 3478 and 5349, and waits until it listens at all
+    /// of them; relayed addresses are at `relay`. A nonce holds for one second, so that every
+    /// client sees it change.
     pub(crate) fn start(
         directory: &Path,
         addresses: &[&str],
         relay: &str,
         namespace: Option<&str>,
     ) -> Result<Self, String> {
+        fs::create_dir_all(directory).map_err(|error| error.to_string())?;
         make_certificates(directory, addresses)?;
         let mut command = sys::command_in(namespace, "turnserver");
         let file = |name: &str| directory.join(name).display().to_string();
@@ -58,19 +65,28 @@ impl Coturn {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("turnserver: {error}"))?;
-        Ok(Self { child, directory: directory.to_owned() })
+        let mut server = Self { child, directory: directory.to_owned() };
+        server.wait(addresses, namespace)?;
+        Ok(server)
     }
 
-    /// Waits until it accepts connections at an address that this process reaches.
-    pub(super) fn wait(&mut self, address: &str) -> Result<(), String> {
+    /// Waits until it accepts connections. Nothing tells of that, and this process may not be where
+    /// it could try: the sockets that listen are asked for time and again.
+    fn wait(&mut self, addresses: &[&str], namespace: Option<&str>) -> Result<(), String> {
         let deadline = Instant::now() + START;
-        let addresses: Vec<_> =
-            (address, 5349).to_socket_addrs().map_err(|error| error.to_string())?.collect();
+        let wanted: Vec<_> = addresses
+            .iter()
+            .map(|address| match address.contains(':') {
+                true => format!("[{address}]:5349"),
+                false => format!("{address}:5349"),
+            })
+            .collect();
         while Instant::now() < deadline {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("turnserver ended, {status}\n{}", self.log()));
             }
-            if addresses.iter().all(|address| TcpStream::connect(address).is_ok()) {
+            let listening = sys::run(sys::command_in(namespace, "ss").arg("-ltn"))?;
+            if wanted.iter().all(|address| listening.split_whitespace().any(|w| w == address)) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -120,14 +136,7 @@ fn make_certificates(directory: &Path, addresses: &[&str]) -> Result<(), String>
         "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
          -extfile extensions -out server.pem",
     ] {
-        let output = Command::new("openssl")
-            .args(line.split_whitespace())
-            .current_dir(directory)
-            .output()
-            .map_err(|error| format!("openssl: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("openssl: {}", String::from_utf8_lossy(&output.stderr)));
-        }
+        sys::run(Command::new("openssl").args(line.split_whitespace()).current_dir(directory))?;
     }
     Ok(())
 }

@@ -3,15 +3,14 @@
 //! coturn runs in a private network, and two agents of the library (`conformance peer`) connect
 //! through it in every way that their ICE backend declares (`docs/backends.md`).
 
-mod coturn;
+pub(crate) mod coturn;
 pub(crate) mod script;
 
 use crate::backends::{self, Ice};
 use crate::ffi::Library;
-use crate::lab::library_path;
+use crate::lab::{is_strict, library_path};
 use crate::sys;
-pub(crate) use coturn::Coturn;
-pub(crate) use coturn::{PASSWORD_IN_URL, USER};
+use coturn::{Coturn, PASSWORD_IN_URL, USER};
 use script::{Plan, Side};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -155,7 +154,7 @@ fn run(cells: &[Cell]) -> bool {
     let mut failed = 0;
     for cell in cells {
         match &ready {
-            Err(reason) if std::env::var_os("CI").is_some_and(|value| value == "true") => {
+            Err(reason) if is_strict() => {
                 println!("FAILED   {}: {reason}", cell.name);
                 failed += 1;
             }
@@ -185,19 +184,12 @@ fn ice_backend() -> Result<Ice, String> {
 }
 
 fn prepare(directory: &Path) -> Result<Coturn, String> {
-    let found = Command::new("turnserver").arg("--version").output();
-    found.map_err(|_| "no coturn is installed".to_owned())?;
+    coturn::need()?;
     sys::own_network()
         .and_then(|()| sys::add_interfaces())
         .map_err(|reason| format!("no private network: {reason}"))?;
     translate()?;
-    std::fs::create_dir_all(directory).map_err(|error| error.to_string())?;
-    let addresses = ["10.99.0.1", "10.99.0.2", "fd99::1"];
-    let mut server = Coturn::start(directory, &addresses, "10.99.0.2", None)?;
-    for address in addresses {
-        server.wait(address)?;
-    }
-    Ok(server)
+    Coturn::start(directory, &["10.99.0.1", "10.99.0.2", "fd99::1"], "10.99.0.2", None)
 }
 
 /// Makes STUN's clients appear at other ports, as behind a NAT.
@@ -208,11 +200,7 @@ fn translate() -> Result<(), String> {
         "add chain ip nat post { type nat hook postrouting priority 100 ; }",
         &format!("add rule ip nat post {rule}"),
     ] {
-        let output = Command::new("nft").arg(line).output();
-        let output = output.map_err(|error| format!("nft: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("nft: {}", String::from_utf8_lossy(&output.stderr)));
-        }
+        sys::run(Command::new("nft").arg(line))?;
     }
     Ok(())
 }
