@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::header::{self, Prototype};
 use crate::process::{self, progress};
 use crate::project;
-use crate::{abidiff, layout, signatures};
+use crate::{abidiff, layout, planted, signatures};
 
 /// `cargo xtask abi`.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -29,31 +29,57 @@ pub(crate) fn run(args: Args) -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
 
-    let include = prefix.join("include");
-    let mut api = header::prototypes(&include, "rtc.h", &defines)?;
-    let mut extensions = header::prototypes(&include, "rtc_ext.h", &defines)?;
-    let mut problems = Vec::new();
-    if let Some(real) = args.optional_folder("--real")? {
-        progress("comparing the header with the real one");
-        problems.extend(compare_prototypes(&real.join("include"), &api)?);
-        problems.extend(layout::compare(&include, &real.join("include"))?);
-        problems.extend(abidiff::compare_with_real(&prefix, &real)?);
+    let real = args.optional_folder("--real")?;
+    if args.has("--planted") {
+        let real = real.context("--planted needs --real DIR")?;
+        return planted::run(&prefix, &real);
     }
-    progress("comparing with the stored interface");
-    problems.extend(abidiff::compare_with_stored(&include)?);
-    api.append(&mut extensions);
-    progress("comparing symbols with the headers");
-    problems.extend(compare_symbols(&prefix.join("lib"), &api)?);
-    problems.extend(check_elf(&prefix.join("lib/libdatachannel.so"))?);
-    progress("comparing the Rust functions with the headers");
-    let exported = header::exported(&prefix.join("lib/libdatachannel.so"))?;
     let sources = project::root().join("rtc-capi/src");
-    problems.extend(signatures::compare(&sources, &api, &exported)?);
+    let subject = Subject { prefix: &prefix, real: real.as_deref(), sources: &sources };
+    let (count, problems) = subject.problems(&defines)?;
     if !problems.is_empty() {
         bail!("{} departs from its headers:\n  {}", prefix.display(), problems.join("\n  "));
     }
-    println!("abi: {} functions as declared", api.len());
+    println!("abi: {count} functions as declared");
     Ok(())
+}
+
+/// What is compared.
+pub(crate) struct Subject<'a> {
+    /// Where the library is installed.
+    pub(crate) prefix: &'a Path,
+    /// Where the real library is.
+    pub(crate) real: Option<&'a Path>,
+    /// The Rust files that define the functions.
+    pub(crate) sources: &'a Path,
+}
+
+impl Subject<'_> {
+    /// How many functions there are, and what is wrong with them. `defines` are what the
+    /// preprocessor is to know.
+    pub(crate) fn problems(&self, defines: &[&str]) -> Result<(usize, Vec<String>)> {
+        let prefix = self.prefix;
+        let include = prefix.join("include");
+        let mut api = header::prototypes(&include, "rtc.h", defines)?;
+        let mut extensions = header::prototypes(&include, "rtc_ext.h", defines)?;
+        let mut problems = Vec::new();
+        if let Some(real) = self.real {
+            progress("comparing the header with the real one");
+            problems.extend(compare_prototypes(&real.join("include"), &api)?);
+            problems.extend(layout::compare(&include, &real.join("include"))?);
+            problems.extend(abidiff::compare_with_real(prefix, real)?);
+        }
+        progress("comparing with the stored interface");
+        problems.extend(abidiff::compare_with_stored(&include)?);
+        api.append(&mut extensions);
+        progress("comparing symbols with the headers");
+        problems.extend(compare_symbols(&prefix.join("lib"), &api)?);
+        problems.extend(check_elf(&prefix.join("lib/libdatachannel.so"))?);
+        progress("comparing the Rust functions with the headers");
+        let exported = header::exported(&prefix.join("lib/libdatachannel.so"))?;
+        problems.extend(signatures::compare(self.sources, &api, &exported)?);
+        Ok((api.len(), problems))
+    }
 }
 
 /// Exactly the declared functions must be exported, by both libraries.

@@ -19,6 +19,7 @@ mod layout;
 mod notices;
 mod packages;
 mod paths;
+mod planted;
 mod process;
 mod project;
 mod public_api;
@@ -49,8 +50,9 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "abi",
-        options: "[--prefix DIR] [--real DIR] [--without media,websocket] [--store]",
-        help: "compare an installed library's symbols, and the header's types, with the C API",
+        options: "[--prefix DIR] [--real DIR] [--without media,websocket] [--planted] [--store]",
+        help: "compare an installed library's symbols, and the header's types, with the C API; \
+               planted: break them and see that each break is noticed",
         run: abi::run,
     },
     Task {
@@ -104,7 +106,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "public-api",
         options: "[--store]",
-        help: "compare the Rust API with the stored one, as rustdoc shows it",
+        help: "see that the Rust API breaks no program of the last release",
         run: public_api::run,
     },
     Task {
