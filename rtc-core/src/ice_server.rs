@@ -13,8 +13,8 @@
 )]
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
+use crate::authority;
 use crate::backend::ice::{IceServer, IceServerKind};
 use crate::error::{Error, Result};
 
@@ -127,48 +127,14 @@ impl<'a> Url<'a> {
         let (authority, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
         let tail = tail.split_once('#').map_or(tail, |(tail, _fragment)| tail);
         parts.query = tail.split_once('?').map_or("", |(_path, query)| query);
-        let port = parts.take_host(authority)?;
-        parts.port = match port {
-            Some(port) if !port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                return Err(parts.invalid("its port is not a number"));
-            }
-            Some(port) if !port.is_empty() => {
-                let port: u16 =
-                    port.parse().map_err(|_| parts.invalid("its port is above 65535"))?;
-                Some(port).filter(|port| *port != 0)
-            }
-            _ => None,
-        };
+        let (host, port) = authority::split(authority).map_err(|why| parts.invalid(why))?;
+        if host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(parts.invalid("its host is not a name or an address"));
+        }
+        parts.host = host;
+        let port = authority::port(port).map_err(|why| parts.invalid(why))?;
+        parts.port = port.filter(|port| *port != 0);
         Ok(parts)
-    }
-
-    /// Takes the host out of `host[:port]` and returns the port.
-    fn take_host(&mut self, authority: &'a str) -> Result<Option<&'a str>> {
-        if let Some(literal) = authority.strip_prefix('[') {
-            let (address, rest) =
-                literal.split_once(']').ok_or_else(|| self.invalid("a bracket is not closed"))?;
-            let without_zone = address.split_once('%').map_or(address, |(address, _)| address);
-            if without_zone.parse::<Ipv6Addr>().is_err() {
-                return Err(self.invalid("there is no IPv6 address in the brackets"));
-            }
-            self.host = address;
-            return match rest.strip_prefix(':') {
-                None if !rest.is_empty() => Err(self.invalid("something follows the bracket")),
-                port => Ok(port),
-            };
-        }
-        let (host, port) = match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        };
-        if host.is_empty() {
-            return Err(self.invalid("it has no host"));
-        }
-        if host.contains(|c: char| c.is_whitespace() || c.is_control() || "[]\\".contains(c)) {
-            return Err(self.invalid("its host is not a name or an address"));
-        }
-        self.host = host;
-        Ok(port)
     }
 
     /// `transport=` of the query; the last of udp, tcp and tls that is there.

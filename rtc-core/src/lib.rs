@@ -4,6 +4,7 @@
 //! This crate contains neither TLS nor ICE: those arrive through the traits in [`backend`].
 
 mod association;
+mod authority;
 pub mod backend;
 mod base64;
 pub mod candidate;

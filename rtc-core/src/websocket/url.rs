@@ -1,7 +1,6 @@
 //! URLs of WebSockets (RFC 6455 §3).
 
-use std::net::Ipv6Addr;
-
+use crate::authority;
 use crate::error::{Error, Result};
 
 /// Where a client connects to, and what it asks for there.
@@ -29,7 +28,8 @@ impl WsUrl {
             return Err(invalid("it contains spaces or control characters"));
         }
         let (secure, rest) = match split_scheme(url) {
-            None | Some(("ws", _)) => (false, split_scheme(url).map_or(url, |(_, rest)| rest)),
+            None => (false, url),
+            Some(("ws", rest)) => (false, rest),
             Some(("wss", rest)) => (true, rest),
             Some(_) => return Err(invalid("its scheme is not ws or wss")),
         };
@@ -43,19 +43,20 @@ impl WsUrl {
             }
             None => authority,
         };
-        let (host, port) = split_port(authority)?;
-        let explicit = match port {
-            None | Some("") => None,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(digits.parse().map_err(|_| invalid("its port is above 65535"))?)
-            }
-            Some(_) => return Err(invalid("its port is not a number")),
+        let (host, port) = authority::split(authority).map_err(invalid)?;
+        let explicit = authority::port(port).map_err(invalid)?;
+        let bracketed = match authority.starts_with('[') {
+            true => format!("[{host}]"),
+            false => host.to_owned(),
         };
         Ok(Self {
             secure,
-            host: host.trim_start_matches('[').trim_end_matches(']').into(),
+            host: host.to_owned(),
             port: explicit.unwrap_or(if secure { 443 } else { 80 }),
-            authority: explicit.map_or_else(|| host.into(), |port| format!("{host}:{port}")),
+            authority: match explicit {
+                Some(port) => format!("{bracketed}:{port}"),
+                None => bracketed,
+            },
             path: if target.starts_with('/') { target.into() } else { format!("/{target}") },
         })
     }
@@ -68,33 +69,6 @@ fn split_scheme(url: &str) -> Option<(&str, &str)> {
         return Some((scheme, rest));
     }
     matches!(scheme, "ws" | "wss").then_some((scheme, rest))
-}
-
-/// The host, in brackets if it came so, and the port.
-fn split_port(authority: &str) -> Result<(&str, Option<&str>)> {
-    if let Some(literal) = authority.strip_prefix('[') {
-        let (address, rest) =
-            literal.split_once(']').ok_or_else(|| invalid("a bracket is not closed"))?;
-        let bare = address.split_once('%').map_or(address, |(address, _zone)| address);
-        if bare.parse::<Ipv6Addr>().is_err() {
-            return Err(invalid("there is no IPv6 address in the brackets"));
-        }
-        let host = authority.strip_suffix(rest).unwrap_or(authority);
-        return match (rest.strip_prefix(':'), rest) {
-            (port, ":" | "") => Ok((host, port.filter(|port| !port.is_empty()))),
-            (Some(port), _) => Ok((host, Some(port))),
-            (None, _) => Err(invalid("something follows the bracket")),
-        };
-    }
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
-    match host {
-        "" => Err(invalid("it has no host")),
-        host if host.contains(['[', ']', '\\']) => Err(invalid("its host is not a name")),
-        host => Ok((host, port)),
-    }
 }
 
 /// The URL itself stays out of the message: there may be credentials in it.
