@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Peer;
 use super::events::PeerEvent;
 use super::interceptor::InterceptorHandler;
-use crate::channel::{DataChannel, Track};
+use crate::channel::{Channel, DataChannel, Track, news};
 use crate::runtime::gate::{Pass, Slot};
 use crate::runtime::lane::Bell;
 use crate::sdp::DescriptionKind;
@@ -40,12 +40,23 @@ pub(super) struct Handlers {
     ice: Option<StateHandler<IceState>>,
     gathering: Option<StateHandler<GatheringState>>,
     signaling: Option<StateHandler<SignalingState>>,
-    data_channel: Option<ChannelHandler>,
-    /// Channels that arrived while nobody listened.
-    unannounced: Vec<Arc<DataChannel>>,
-    track: Option<TrackHandler>,
-    /// Tracks that arrived while nobody listened.
-    unannounced_tracks: Vec<Arc<Track>>,
+    data_channels: Arrivals<DataChannel>,
+    tracks: Arrivals<Track>,
+}
+
+type ArrivalHandler<C> = Arc<dyn Fn(&Arc<Peer>, Arc<C>) + Send + Sync>;
+
+/// What becomes of the channels of one kind that the peer makes.
+struct Arrivals<C> {
+    handler: Option<ArrivalHandler<C>>,
+    /// Those that arrived while nobody listened.
+    unannounced: Vec<Arc<C>>,
+}
+
+impl<C> Default for Arrivals<C> {
+    fn default() -> Self {
+        Self { handler: None, unannounced: Vec::new() }
+    }
 }
 
 /// Defines the setter of one handler: it replaces the handler, then waits until no other thread is
@@ -90,75 +101,72 @@ impl Peer {
     /// Sets or clears the callback for data channels that the peer creates. Channels that arrived
     /// earlier are delivered soon after.
     pub fn on_data_channel(&self, handler: Option<ChannelHandler>) {
-        let (old, waiting) = {
-            let mut handlers = self.handlers.lock();
-            let waiting = match handler.is_some() {
-                true => std::mem::take(&mut handlers.unannounced),
-                false => Vec::new(),
-            };
-            (std::mem::replace(&mut handlers.data_channel, handler), waiting)
-        };
-        self.gate.wait_idle(DATA_CHANNEL);
-        drop(old);
-        for channel in waiting {
-            channel.port.add_news(crate::channel::news::INCOMING);
-            self.data.ring(channel);
-        }
-    }
-
-    /// Has the data lane tell the application what is new of a channel.
-    pub(crate) fn ring(&self, channel: Arc<dyn Bell>) {
-        self.data.ring(channel);
-    }
-
-    /// Hands a channel of the peer's to the application, or keeps it until somebody listens.
-    pub(crate) fn announce_channel(self: &Arc<Self>, channel: &Arc<DataChannel>) {
-        let Some(_pass) = self.gate.enter(DATA_CHANNEL) else { return };
-        let handler = {
-            let mut handlers = self.handlers.lock();
-            if handlers.data_channel.is_none() {
-                handlers.unannounced.push(channel.clone());
-            }
-            handlers.data_channel.clone()
-        };
-        if let Some(handler) = handler {
-            handler(self, channel.clone());
-        }
+        self.on_arrival(DATA_CHANNEL, |handlers| &mut handlers.data_channels, handler);
     }
 
     /// Sets or clears the callback for tracks that the peer adds. It runs on the thread that sets
     /// the remote description, before our answer is made. Tracks that arrived earlier are delivered
     /// soon after.
     pub fn on_track(&self, handler: Option<TrackHandler>) {
+        self.on_arrival(TRACK, |handlers| &mut handlers.tracks, handler);
+    }
+
+    fn on_arrival<C: Channel + Bell + 'static>(
+        &self,
+        slot: Slot,
+        arrivals: fn(&mut Handlers) -> &mut Arrivals<C>,
+        handler: Option<ArrivalHandler<C>>,
+    ) {
         let (old, waiting) = {
             let mut handlers = self.handlers.lock();
+            let arrivals = arrivals(&mut handlers);
             let waiting = match handler.is_some() {
-                true => std::mem::take(&mut handlers.unannounced_tracks),
+                true => std::mem::take(&mut arrivals.unannounced),
                 false => Vec::new(),
             };
-            (std::mem::replace(&mut handlers.track, handler), waiting)
+            (std::mem::replace(&mut arrivals.handler, handler), waiting)
         };
-        self.gate.wait_idle(TRACK);
+        self.gate.wait_idle(slot);
         drop(old);
-        for track in waiting {
-            track.port.add_news(crate::channel::news::INCOMING);
-            self.data.ring(track);
+        for channel in waiting {
+            channel.port().add_news(news::INCOMING);
+            self.data.ring(channel);
         }
+    }
+
+    /// Hands a data channel of the peer's to the application, or keeps it until somebody listens.
+    pub(crate) fn announce_channel(self: &Arc<Self>, channel: &Arc<DataChannel>) {
+        self.announce(DATA_CHANNEL, |handlers| &mut handlers.data_channels, channel);
     }
 
     /// Hands a track of the peer's to the application, or keeps it until somebody listens.
     pub(crate) fn announce_track(self: &Arc<Self>, track: &Arc<Track>) {
-        let Some(_pass) = self.gate.enter(TRACK) else { return };
+        self.announce(TRACK, |handlers| &mut handlers.tracks, track);
+    }
+
+    fn announce<C>(
+        self: &Arc<Self>,
+        slot: Slot,
+        arrivals: fn(&mut Handlers) -> &mut Arrivals<C>,
+        channel: &Arc<C>,
+    ) {
+        let Some(_pass) = self.gate.enter(slot) else { return };
         let handler = {
             let mut handlers = self.handlers.lock();
-            if handlers.track.is_none() {
-                handlers.unannounced_tracks.push(track.clone());
+            let arrivals = arrivals(&mut handlers);
+            if arrivals.handler.is_none() {
+                arrivals.unannounced.push(channel.clone());
             }
-            handlers.track.clone()
+            arrivals.handler.clone()
         };
         if let Some(handler) = handler {
-            handler(self, track.clone());
+            handler(self, channel.clone());
         }
+    }
+
+    /// Has the data lane tell the application what is new of a channel.
+    pub(crate) fn ring(&self, channel: Arc<dyn Bell>) {
+        self.data.ring(channel);
     }
 
     /// Sets or clears the callback that sees every incoming RTP and RTCP packet before the tracks
