@@ -49,29 +49,27 @@ pub fn backend_names() -> (Vec<&'static str>, Vec<&'static str>) {
 
 /// The ICE backend of that name.
 pub fn ice_backend(name: &str) -> Result<&'static dyn IceBackend> {
-    ICE_BACKENDS
-        .iter()
-        .find(|backend| backend.name() == name)
-        .copied()
-        .ok_or_else(|| Error::invalid(format!("there is no ICE backend named {name:?}")))
+    named(ICE_BACKENDS, "ICE", name, |backend| backend.name())
 }
 
 /// The DTLS backend of that name.
 pub fn dtls_backend(name: &str) -> Result<&'static dyn DtlsBackend> {
-    DTLS_BACKENDS
-        .iter()
-        .find(|backend| backend.name() == name)
-        .copied()
-        .ok_or_else(|| Error::invalid(format!("there is no TLS backend named {name:?}")))
+    named(DTLS_BACKENDS, "TLS", name, |backend| backend.name())
 }
 
 /// The backend for TLS streams of that name.
 pub fn tls_backend(name: &str) -> Result<&'static dyn TlsBackend> {
-    TLS_BACKENDS
-        .iter()
-        .find(|backend| backend.name() == name)
-        .copied()
-        .ok_or_else(|| Error::invalid(format!("there is no TLS backend named {name:?}")))
+    named(TLS_BACKENDS, "TLS", name, |backend| backend.name())
+}
+
+fn named<B: ?Sized>(
+    backends: &[&'static B],
+    role: &str,
+    name: &str,
+    name_of: fn(&B) -> &'static str,
+) -> Result<&'static B> {
+    let found = backends.iter().copied().find(|backend| name_of(backend) == name);
+    found.ok_or_else(|| Error::invalid(format!("there is no {role} backend named {name:?}")))
 }
 
 /// What connections use that do not choose for themselves: the environment's choice
