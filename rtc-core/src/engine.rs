@@ -33,6 +33,16 @@ pub(crate) trait Activity: Send + Sync {
     fn abort(&self);
 }
 
+/// Counts as an activity of the engine until it is dropped.
+pub(crate) struct Duty(Arc<Engine>);
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        self.0.active.lock().drivers -= 1;
+        self.0.quiet.notify_all();
+    }
+}
+
 impl fmt::Debug for Active {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Active").field("drivers", &self.drivers).finish_non_exhaustive()
@@ -67,18 +77,15 @@ impl Engine {
         self.pool.clone()
     }
 
-    pub(crate) fn enlist(&self, member: Weak<dyn Activity>) {
+    /// Has the engine wait for `member`, and end it when need be, for as long as the result lives.
+    pub(crate) fn enlist(self: &Arc<Self>, member: Weak<dyn Activity>) -> Duty {
         let mut active = self.active.lock();
         active.drivers += 1;
         if active.members.len() == active.members.capacity() {
             active.members.retain(|member| member.strong_count() > 0);
         }
         active.members.push(member);
-    }
-
-    pub(crate) fn discharge(&self) {
-        self.active.lock().drivers -= 1;
-        self.quiet.notify_all();
+        Duty(self.clone())
     }
 
     /// Waits until every connection is closed on the wire; false when some were not at `deadline`.

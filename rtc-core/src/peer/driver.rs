@@ -17,6 +17,7 @@ use super::events::{IceCommand, Output};
 use super::notes::write_notes;
 use super::transport::TransmitBuffer;
 use crate::backend::ice::{IceEvent, IceSink, IceTransport, Transmit};
+use crate::engine::Duty;
 use crate::runtime::Timer;
 
 /// When the driver looks again although nothing is due.
@@ -195,8 +196,8 @@ impl Peer {
     pub(super) fn start_driver(&self) {
         let Some(peer) = self.me.upgrade() else { return };
         let timer = self.engine.runtime().timer(Instant::now() + IDLE);
-        self.engine.enlist(self.me.clone());
-        self.engine.runtime().spawn(Box::pin(Driver { peer, timer }));
+        let duty = self.engine.enlist(self.me.clone());
+        self.engine.runtime().spawn(Box::pin(Driver { _duty: duty, peer, timer }));
     }
 }
 
@@ -230,14 +231,9 @@ fn send_batch(
 /// The task of one connection: it wakes the core when a timer is due, and keeps the connection
 /// alive until it is closed.
 struct Driver {
+    _duty: Duty,
     peer: Arc<Peer>,
     timer: Pin<Box<dyn Timer>>,
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.peer.engine.discharge();
-    }
 }
 
 impl Future for Driver {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::codec::{Event, Outgoing};
 use super::connect::{self, Connected, Failure, Stage};
 use super::socket::{CLOSE_PATIENCE, Phase, State, WebSocket};
+use crate::engine::Duty;
 use crate::error::Error;
 use crate::runtime::Timer;
 
@@ -34,22 +35,12 @@ pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Connected, Failu
 /// Starts the task.
 pub(super) fn start(socket: &Arc<WebSocket>, connecting: Connecting) {
     let weak: Weak<WebSocket> = Arc::downgrade(socket);
-    socket.engine.enlist(weak);
-    let duty = Duty(socket.clone());
-    socket.engine.runtime().spawn(Box::pin(run(duty, connecting)));
+    let duty = socket.engine.enlist(weak);
+    socket.engine.runtime().spawn(Box::pin(run(socket.clone(), duty, connecting)));
 }
 
-/// Counts as an activity of the engine until it is dropped.
-struct Duty(Arc<WebSocket>);
-
-impl Drop for Duty {
-    fn drop(&mut self) {
-        self.0.engine.discharge();
-    }
-}
-
-async fn run(duty: Duty, connecting: Connecting) {
-    let socket = &duty.0;
+async fn run(socket: Arc<WebSocket>, _duty: Duty, connecting: Connecting) {
+    let socket = &*socket;
     match establish(socket, connecting).await {
         None => {}
         Some(Ok(connected)) => {

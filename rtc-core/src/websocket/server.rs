@@ -15,7 +15,7 @@ use socket2::{Domain, Socket, Type};
 use super::{ServerConfig, WebSocket};
 use crate::backend::tls::TlsServerConfig;
 use crate::channel::Channel as _;
-use crate::engine::{Activity, Engine};
+use crate::engine::{Activity, Duty, Engine};
 use crate::error::{Error, Result};
 use crate::runtime::gate::{Gate, Slot};
 use crate::runtime::lane::Lane;
@@ -84,9 +84,9 @@ impl WebSocketServer {
             state: Mutex::default(),
         });
         let weak: Weak<Self> = Arc::downgrade(&server);
-        server.engine.enlist(weak);
-        let duty = Duty(server.clone());
-        let accepting = Accepting { duty, listener, timer, is_paused: false };
+        let duty = server.engine.enlist(weak);
+        let accepting =
+            Accepting { _duty: duty, server: server.clone(), listener, timer, is_paused: false };
         server.engine.runtime().spawn(Box::pin(accepting));
         Ok(server)
     }
@@ -181,18 +181,10 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Counts as an activity of the engine until it is dropped.
-struct Duty(Arc<WebSocketServer>);
-
-impl Drop for Duty {
-    fn drop(&mut self) {
-        self.0.engine.discharge();
-    }
-}
-
 /// The task of a server.
 struct Accepting {
-    duty: Duty,
+    _duty: Duty,
+    server: Arc<WebSocketServer>,
     listener: Box<dyn TcpListener>,
     timer: Pin<Box<dyn Timer>>,
     is_paused: bool,
@@ -203,7 +195,7 @@ impl Future for Accepting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let server = &this.duty.0;
+        let server = &this.server;
         loop {
             {
                 let mut state = server.state.lock();
