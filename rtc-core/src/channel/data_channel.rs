@@ -95,6 +95,11 @@ impl DataChannel {
         self.state.lock().stream
     }
 
+    /// The peer connection, with what it knows the channel by; `None` once either is gone.
+    fn alive(&self) -> Option<(Arc<Peer>, Arc<Self>)> {
+        Some((self.peer.upgrade()?, self.me.upgrade()?))
+    }
+
     // For the peer core.
 
     /// True while another received message can be queued; otherwise the core is told to resume
@@ -169,19 +174,13 @@ impl Source for DataChannel {
     }
 
     fn announce(&self) {
-        if let (Some(peer), Some(me)) = (self.peer.upgrade(), self.me.upgrade()) {
+        if let Some((peer, me)) = self.alive() {
             peer.announce_channel(&me);
         }
     }
 
     fn ring_again(&self) -> bool {
-        match (self.peer.upgrade(), self.me.upgrade()) {
-            (Some(peer), Some(me)) => {
-                peer.ring(me);
-                true
-            }
-            _ => false,
-        }
+        self.alive().map(|(peer, me)| peer.ring(me)).is_some()
     }
 }
 

@@ -104,9 +104,9 @@ impl Track {
 
     /// Asks the peer for something, if a handler of the chain can.
     pub fn request(&self, request: Request) -> Result<()> {
-        match (self.peer.upgrade(), self.me.upgrade()) {
-            (Some(peer), Some(me)) => peer.request_media(&me, request),
-            _ => Err(Error::failure("cannot ask the peer: the connection is gone")),
+        match self.alive() {
+            Some((peer, me)) => peer.request_media(&me, request),
+            None => Err(Error::failure("cannot ask the peer: the connection is gone")),
         }
     }
 
@@ -131,6 +131,11 @@ impl Track {
     /// are messages.
     pub fn on_frame(&self, handler: Option<FrameHandler>) {
         self.media.on_frame(handler);
+    }
+
+    /// The peer connection, with what it knows the track by; `None` once either is gone.
+    fn alive(&self) -> Option<(Arc<Peer>, Arc<Self>)> {
+        Some((self.peer.upgrade()?, self.me.upgrade()?))
     }
 
     // For the peer core.
@@ -213,8 +218,8 @@ impl Track {
         state.media.common.direction.receives() && state.allowed.receives()
     }
 
-    /// Queues a received packet or frame. When the queue is full the packet is lost, as on a network; so
-    /// is feedback for a track that only sends, unless somebody listens.
+    /// Queues a received packet or frame. When the queue is full the packet is lost, as on a
+    /// network; so is feedback for a track that only sends, unless somebody listens.
     fn push_received(&self, data: Bytes) -> bool {
         let one_way = self.state.lock().media.common.direction == Direction::SendOnly;
         if (one_way && !self.port.has_message_handler()) || !self.port.has_room() {
@@ -253,12 +258,12 @@ impl Channel for Track {
         &self.port
     }
 
-    /// Sends a frame where there is a packetizer, otherwise one RTP or RTCP packet. Media that the direction does not allow is dropped. Nothing
-    /// is ever queued behind the network.
+    /// Sends a frame where there is a packetizer, otherwise one RTP or RTCP packet. Media that the
+    /// direction does not allow is dropped. Nothing is ever queued behind the network.
     fn send(&self, message: Message) -> Result<()> {
-        match (self.peer.upgrade(), self.me.upgrade()) {
-            (Some(peer), Some(me)) => peer.send_media(&me, message.data),
-            _ => Err(Error::failure("cannot send: the peer connection is gone")),
+        match self.alive() {
+            Some((peer, me)) => peer.send_media(&me, message.data),
+            None => Err(Error::failure("cannot send: the peer connection is gone")),
         }
     }
 
@@ -298,19 +303,13 @@ impl Source for Track {
     fn resume(&self) {}
 
     fn announce(&self) {
-        if let (Some(peer), Some(me)) = (self.peer.upgrade(), self.me.upgrade()) {
+        if let Some((peer, me)) = self.alive() {
             peer.announce_track(&me);
         }
     }
 
     fn ring_again(&self) -> bool {
-        match (self.peer.upgrade(), self.me.upgrade()) {
-            (Some(peer), Some(me)) => {
-                peer.ring(me);
-                true
-            }
-            _ => false,
-        }
+        self.alive().map(|(peer, me)| peer.ring(me)).is_some()
     }
 }
 
