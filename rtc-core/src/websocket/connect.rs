@@ -2,13 +2,12 @@
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::ClientConfig;
-use super::link::Link;
+use super::link::{Link, broken};
 use super::upgrade::{self, ClientUpgrade, Head, HeadReader};
 use super::url::WsUrl;
 use crate::backend::tls::{TlsClientConfig, TlsSession};
@@ -49,6 +48,10 @@ impl Stage {
             Self::Timeout => "Connection timed out",
         }
     }
+
+    fn failed(self, error: Error) -> Failure {
+        Failure { stage: self, error, link: None }
+    }
 }
 
 /// Why connecting failed, and the connection if the other side has yet to read our answer.
@@ -56,12 +59,6 @@ pub(super) struct Failure {
     pub(super) stage: Stage,
     pub(super) error: Error,
     pub(super) link: Option<Box<Link>>,
-}
-
-impl Stage {
-    fn failed(self, error: Error) -> Failure {
-        Failure { stage: self, error, link: None }
-    }
 }
 
 /// Connects a client.
@@ -81,9 +78,7 @@ pub(super) async fn connect(
         pass_proxy(&mut link, &url).await.map_err(|error| Stage::Proxy.failed(error))?;
     }
     if let Some(session) = session {
-        link.secure(session);
-        let handshake = poll_fn(|cx| link.poll_handshake(cx)).await;
-        handshake.map_err(|error| Stage::Tls.failed(error))?;
+        begin_tls(&mut link, session).await?;
     }
     let upgrade = ClientUpgrade::new(config.protocols);
     let at_upgrade = |error| Stage::Upgrade.failed(error);
@@ -98,9 +93,7 @@ pub(super) async fn accept(
     session: Option<Result<Box<dyn TlsSession>>>,
 ) -> Result<Connected, Failure> {
     if let Some(session) = session {
-        link.secure(session.map_err(|error| Stage::Tls.failed(error))?);
-        let handshake = poll_fn(|cx| link.poll_handshake(cx)).await;
-        handshake.map_err(|error| Stage::Tls.failed(error))?;
+        begin_tls(&mut link, session.map_err(|error| Stage::Tls.failed(error))?).await?;
     }
     let at_upgrade = |error| Stage::Upgrade.failed(error);
     let answer = match read_head(&mut link).await.map_err(at_upgrade)? {
@@ -180,13 +173,19 @@ async fn connect_tcp(
             }
             timer.as_mut().poll(cx).map(|()| None)
         });
-        match pin!(outcome).await {
+        match outcome.await {
             Some(Ok(stream)) => return Ok(Link::new(stream)),
             Some(Err(error)) => last = failed().caused_by(error),
             None => last = failed().caused_by("it does not answer"),
         }
     }
     Err(Stage::Tcp.failed(last))
+}
+
+async fn begin_tls(link: &mut Link, session: Box<dyn TlsSession>) -> Result<(), Failure> {
+    link.secure(session);
+    let handshake = poll_fn(|cx| link.poll_handshake(cx)).await;
+    handshake.map_err(|error| Stage::Tls.failed(error))
 }
 
 async fn pass_proxy(link: &mut Link, url: &WsUrl) -> Result<()> {
@@ -219,8 +218,4 @@ async fn read_head(link: &mut Link) -> Result<Option<Vec<u8>>> {
             }
         }
     }
-}
-
-fn broken(error: std::io::Error) -> Error {
-    Error::failure("the connection broke").caused_by(error)
 }

@@ -210,6 +210,6 @@ impl Secure {
     }
 }
 
-fn broken(error: io::Error) -> Error {
+pub(super) fn broken(error: io::Error) -> Error {
     Error::failure("the connection broke").caused_by(error)
 }
