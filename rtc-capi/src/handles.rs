@@ -83,6 +83,11 @@ pub(crate) fn insert(object: Object, pointer: UserPointer) -> c_int {
     id
 }
 
+/// What `wanted` finds in the object of an identifier.
+fn find<T>(id: c_int, wanted: impl FnOnce(&Object) -> Option<T>) -> Option<T> {
+    wanted(&shard(id).read().get(&id)?.object)
+}
+
 /// Begins to delete what `wanted` accepts; only one caller succeeds.
 fn begin_deletion<T>(id: c_int, wanted: impl FnOnce(&Object) -> Option<T>) -> Option<T> {
     let mut shard = shard(id).write();
@@ -97,84 +102,6 @@ pub(crate) fn remove(id: c_int) {
     let entry = shard(id).write().remove(&id);
     // Dropping the object may run code of the caller's; not under the lock.
     drop(entry);
-}
-
-/// The peer connection of that identifier, which nobody else can delete from now on.
-pub(crate) fn delete_peer(id: c_int) -> Result<PeerConnection> {
-    begin_deletion(id, |object| match object {
-        Object::Peer(peer) => Some(peer.clone()),
-        _ => None,
-    })
-    .ok_or_else(|| no_peer(id))
-}
-
-/// The data channel of that identifier, which nobody else can delete from now on.
-pub(crate) fn delete_data_channel(id: c_int) -> Result<DataChannel> {
-    begin_deletion(id, |object| match object {
-        Object::DataChannel(channel) => Some(channel.clone()),
-        _ => None,
-    })
-    .ok_or_else(|| no_data_channel(id))
-}
-
-/// The track of that identifier, which nobody else can delete from now on.
-pub(crate) fn delete_track(id: c_int) -> Result<Track> {
-    begin_deletion(id, |object| match object {
-        Object::Track(track) => Some(track.clone()),
-        _ => None,
-    })
-    .ok_or_else(|| no_track(id))
-}
-
-/// The channel of any kind of that identifier, which nobody else can delete from now on.
-pub(crate) fn delete_channel(id: c_int) -> Result<Arc<dyn Channel>> {
-    begin_deletion(id, Object::channel).ok_or_else(|| no_channel(id))
-}
-
-/// The WebSocket of that identifier, which nobody else can delete from now on.
-#[cfg(feature = "websocket")]
-pub(crate) fn delete_websocket(id: c_int) -> Result<WebSocket> {
-    begin_deletion(id, |object| match object {
-        Object::WebSocket(socket) => Some(socket.clone()),
-        _ => None,
-    })
-    .ok_or_else(|| no_websocket(id))
-}
-
-/// The WebSocket server of that identifier, which nobody else can delete from now on.
-#[cfg(feature = "websocket")]
-pub(crate) fn delete_websocket_server(id: c_int) -> Result<WebSocketServer> {
-    begin_deletion(id, |object| match object {
-        Object::WebSocketServer(server) => Some(server.clone()),
-        _ => None,
-    })
-    .ok_or_else(|| no_websocket_server(id))
-}
-
-#[cfg(feature = "websocket")]
-fn no_websocket(id: c_int) -> Error {
-    Error::invalid(format!("{id} is not a WebSocket"))
-}
-
-#[cfg(feature = "websocket")]
-fn no_websocket_server(id: c_int) -> Error {
-    Error::invalid(format!("{id} is not a WebSocket server"))
-}
-
-fn no_peer(id: c_int) -> Error {
-    Error::invalid(format!("{id} is not a peer connection"))
-}
-
-fn no_data_channel(id: c_int) -> Error {
-    Error::invalid(format!("{id} is not a data channel"))
-}
-
-fn no_track(id: c_int) -> Error {
-    Error::invalid(format!("{id} is not a track"))
-}
-
-fn no_channel(id: c_int) -> Error {
-    Error::invalid(format!("{id} is not a data channel, track or WebSocket"))
 }
 
 /// Forgets all identifiers.
@@ -198,53 +125,55 @@ pub(crate) fn set_pointer(id: c_int, pointer: UserPointer) {
     }
 }
 
-fn get(id: c_int) -> Option<Object> {
-    shard(id).read().get(&id).map(|entry| entry.object.clone())
+/// Defines, for one kind of object, the look-up by identifier and the beginning of a deletion.
+macro_rules! kind {
+    ($(#[$attribute:meta])* $variant:ident($type:ty): $what:literal, $find:ident, $delete:ident) => {
+        #[doc = concat!("The ", $what, " of that identifier.")]
+        $(#[$attribute])*
+        pub(crate) fn $find(id: c_int) -> Result<$type> {
+            find(id, |object| match object {
+                Object::$variant(found) => Some(found.clone()),
+                _ => None,
+            })
+            .ok_or_else(|| no(id, $what))
+        }
+
+        #[doc = concat!("The ", $what, " of that identifier, which nobody else can delete from now on.")]
+        $(#[$attribute])*
+        pub(crate) fn $delete(id: c_int) -> Result<$type> {
+            begin_deletion(id, |object| match object {
+                Object::$variant(found) => Some(found.clone()),
+                _ => None,
+            })
+            .ok_or_else(|| no(id, $what))
+        }
+    };
 }
 
-/// The peer connection of that identifier.
-pub(crate) fn peer(id: c_int) -> Result<PeerConnection> {
-    match get(id) {
-        Some(Object::Peer(peer)) => Ok(peer),
-        _ => Err(no_peer(id)),
-    }
-}
-
-/// The data channel of that identifier.
-pub(crate) fn data_channel(id: c_int) -> Result<DataChannel> {
-    match get(id) {
-        Some(Object::DataChannel(channel)) => Ok(channel),
-        _ => Err(no_data_channel(id)),
-    }
-}
-
-/// The WebSocket of that identifier.
-#[cfg(feature = "websocket")]
-pub(crate) fn websocket(id: c_int) -> Result<WebSocket> {
-    match get(id) {
-        Some(Object::WebSocket(socket)) => Ok(socket),
-        _ => Err(no_websocket(id)),
-    }
-}
-
-/// The WebSocket server of that identifier.
-#[cfg(feature = "websocket")]
-pub(crate) fn websocket_server(id: c_int) -> Result<WebSocketServer> {
-    match get(id) {
-        Some(Object::WebSocketServer(server)) => Ok(server),
-        _ => Err(no_websocket_server(id)),
-    }
-}
-
-/// The track of that identifier.
-pub(crate) fn track(id: c_int) -> Result<Track> {
-    match get(id) {
-        Some(Object::Track(track)) => Ok(track),
-        _ => Err(no_track(id)),
-    }
-}
+kind!(Peer(PeerConnection): "peer connection", peer, delete_peer);
+kind!(DataChannel(DataChannel): "data channel", data_channel, delete_data_channel);
+kind!(Track(Track): "track", track, delete_track);
+kind!(
+    #[cfg(feature = "websocket")]
+    WebSocket(WebSocket): "WebSocket", websocket, delete_websocket
+);
+kind!(
+    #[cfg(feature = "websocket")]
+    WebSocketServer(WebSocketServer): "WebSocket server", websocket_server, delete_websocket_server
+);
 
 /// The channel of any kind of that identifier.
 pub(crate) fn channel(id: c_int) -> Result<Arc<dyn Channel>> {
-    shard(id).read().get(&id).and_then(|entry| entry.object.channel()).ok_or_else(|| no_channel(id))
+    find(id, Object::channel).ok_or_else(|| no(id, ANY_CHANNEL))
+}
+
+/// The channel of any kind of that identifier, which nobody else can delete from now on.
+pub(crate) fn delete_channel(id: c_int) -> Result<Arc<dyn Channel>> {
+    begin_deletion(id, Object::channel).ok_or_else(|| no(id, ANY_CHANNEL))
+}
+
+const ANY_CHANNEL: &str = "data channel, track or WebSocket";
+
+fn no(id: c_int, what: &str) -> Error {
+    Error::invalid(format!("{id} is not a {what}"))
 }
