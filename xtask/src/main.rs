@@ -123,7 +123,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "side-by-side",
-        options: "[--ours DIR] [--real DIR] [--only MODE] [--seconds N] [--rounds N] [--cpus two,one]",
+        options: "[--ours DIR] [--real DIR] [--only MODE] [--combinations all] [--seconds N] \
+                  [--rounds N] [--cpus two,one]",
         help: "measure two libraries alternately with benches/c/rtcbench.c",
         run: side_by_side::run,
     },

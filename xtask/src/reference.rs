@@ -23,7 +23,7 @@ pub(crate) fn install_oracle(args: Args) -> Result<()> {
     let prefix = args.folder("--prefix")?;
     let built = match args.text("--ice").unwrap_or("juice") {
         "juice" => oracle()?,
-        "nice" => cached("libdatachannel-0.23.2-nice", build_oracle_with_libnice)?,
+        "nice" => oracle_with_libnice()?,
         other => bail!("--ice {other:?} is neither juice nor nice"),
     };
     install(&built, &prefix)
@@ -38,6 +38,11 @@ pub(crate) fn install_yardstick(args: Args) -> Result<()> {
 /// The cached oracle's prefix, built if need be.
 pub(crate) fn oracle() -> Result<PathBuf> {
     cached("libdatachannel-0.23.2", build_oracle)
+}
+
+/// The cached prefix of the oracle with libnice, built if need be.
+pub(crate) fn oracle_with_libnice() -> Result<PathBuf> {
+    cached("libdatachannel-0.23.2-nice", build_oracle_with_libnice)
 }
 
 /// The cached yardstick's prefix, built if need be.

@@ -20,6 +20,8 @@ enum Real {
     Yardstick,
     /// An older one that has everything.
     Oracle,
+    /// The same with the system's libnice.
+    OracleWithNice,
 }
 
 /// What is measured.
@@ -57,16 +59,60 @@ const MODES: [Mode; 18] = [
     mode("media:1200", true, Real::Oracle),
 ];
 
+/// The backends that ours is measured with.
+struct Combination {
+    /// As rows begin.
+    name: String,
+    /// What chooses them.
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Combination {
+    /// Those that the library takes by itself.
+    fn chosen_by_the_library() -> Self {
+        Combination { name: String::new(), environment: Vec::new() }
+    }
+
+    /// Of `ICE+TLS`.
+    fn named(text: &str) -> Result<Self> {
+        let Some((ice, tls)) = text.split_once('+') else {
+            bail!("{text:?} does not name two backends, as in agent+rustls");
+        };
+        let environment = vec![("RTC_ICE_BACKEND", ice.into()), ("RTC_TLS_BACKEND", tls.into())];
+        Ok(Combination { name: format!("{text} "), environment })
+    }
+
+    /// The list that `--combinations` gives.
+    fn wanted(list: Option<&str>) -> Result<Vec<Self>> {
+        match list {
+            None => Ok(vec![Self::chosen_by_the_library()]),
+            Some("all") => ["agent", "juice", "nice"]
+                .iter()
+                .flat_map(|ice| ["rustls", "openssl"].map(|tls| format!("{ice}+{tls}")))
+                .map(|text| Self::named(&text))
+                .collect(),
+            Some(list) => list.split(',').map(Self::named).collect(),
+        }
+    }
+
+    fn is_of_all_backends(&self) -> bool {
+        !self.environment.is_empty()
+    }
+
+    /// What it is compared with: the real library that has the same ICE library.
+    fn counterpart(&self, real: Real) -> Real {
+        match self.name.starts_with("nice+") {
+            true => Real::OracleWithNice,
+            false => real,
+        }
+    }
+}
+
 /// `cargo xtask side-by-side`.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let only = args.text("--only").unwrap_or_default();
-    let wanted = |mode: &Mode| {
-        only.is_empty() || mode.name == only || mode.name.split(':').next() == Some(only)
-    };
-    let modes: Vec<Mode> = MODES.into_iter().filter(wanted).collect();
-    if modes.is_empty() {
-        bail!("--only {only:?} fits none of {}", MODES.map(|mode| mode.name).join(" "));
-    }
+    let combinations = Combination::wanted(args.text("--combinations"))?;
+    let all_backends = combinations.iter().any(Combination::is_of_all_backends);
+    let modes = modes(args.text("--only"), all_backends)?;
     let cpus = match args.text("--cpus").unwrap_or("two,one") {
         "two" => &[None][..],
         "one" => &[Some(0)][..],
@@ -79,34 +125,54 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let work = project::target().join("side-by-side");
     std::fs::create_dir_all(&work).with_context(|| format!("cannot create {work:?}"))?;
     let bench = Bench { program: compile(&work)?, seconds };
-    let ours = our_library(&args, &work)?;
+    let ours = our_library(&args, &work, all_backends)?;
     println!("{:<34} {:>12} {:>12} {:>7} {:>7}  unit", "name", "ours", "real", "ratio", "target");
-    for Mode { name, may_pin, real } in modes {
-        let libraries = [ours.clone(), real_library(&args, real)?];
-        for &cpu in cpus.iter().filter(|cpu| cpu.is_none() || may_pin) {
-            let mut figures = Figures::default();
-            for round in 0..rounds {
-                // Whoever runs second finds warmer caches and a hotter CPU: take turns.
-                for side in [round as usize % 2, (round as usize + 1) % 2] {
-                    let whose = ["ours", "real"][side];
-                    let place = cpu.map_or("", |_| " on one CPU");
-                    progress(format_args!("{name}{place}, round {}: {whose}", round + 1));
-                    figures.add(side, &bench.measure(&libraries[side], name, cpu)?);
+    for combination in &combinations {
+        for &Mode { name, may_pin, real } in &modes {
+            let libraries = [ours.clone(), real_library(&args, combination.counterpart(real))?];
+            for &cpu in cpus.iter().filter(|cpu| cpu.is_none() || may_pin) {
+                let place = cpu.map_or("", |_| "@1cpu");
+                let mut figures = Figures::default();
+                for round in 0..rounds {
+                    // Whoever runs second finds warmer caches and a hotter CPU: take turns.
+                    for side in [round as usize % 2, (round as usize + 1) % 2] {
+                        let whose = ["ours", "real"][side];
+                        let of = &combination.name;
+                        progress(format_args!("{of}{name}{place}, round {}: {whose}", round + 1));
+                        let library = Subject { library: &libraries[side], combination, cpu };
+                        figures.add(side, &bench.measure(&library, name)?);
+                    }
                 }
+                figures.print(&combination.name, place);
             }
-            figures.print(if cpu.is_some() { "@1cpu" } else { "" });
         }
     }
     Ok(())
 }
 
-fn our_library(args: &Args, work: &Path) -> Result<PathBuf> {
+/// Those of a name, or of one before its colon. What does not depend on the ICE backend is not
+/// measured with each, unless asked for.
+fn modes(only: Option<&str>, all_backends: bool) -> Result<Vec<Mode>> {
+    let wanted = |mode: &Mode| match only {
+        Some(only) => mode.name == only || mode.name.split(':').next() == Some(only),
+        None => !all_backends || matches!(mode.real, Real::Yardstick),
+    };
+    let modes: Vec<Mode> = MODES.into_iter().filter(wanted).collect();
+    match (modes.is_empty(), only) {
+        (true, Some(only)) => {
+            bail!("--only {only:?} fits none of {}", MODES.map(|mode| mode.name).join(" "))
+        }
+        _ => Ok(modes),
+    }
+}
+
+fn our_library(args: &Args, work: &Path, all_backends: bool) -> Result<PathBuf> {
     let prefix = match args.optional_folder("--ours")? {
         Some(prefix) => prefix,
         None => {
-            let prefix = work.join("ours");
+            let prefix = work.join(if all_backends { "all-backends" } else { "ours" });
             let options = dist::Options {
-                features: None,
+                features: all_backends.then_some("all-backends"),
                 profile: "release",
                 keep_debug: false,
                 libdir: "lib",
@@ -123,6 +189,7 @@ fn real_library(args: &Args, real: Real) -> Result<PathBuf> {
         (Some(prefix), _) => prefix,
         (None, Real::Yardstick) => reference::yardstick()?,
         (None, Real::Oracle) => reference::oracle()?,
+        (None, Real::OracleWithNice) => reference::oracle_with_libnice()?,
     };
     library_in(&prefix)
 }
@@ -150,6 +217,13 @@ fn compile(work: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// What one run measures.
+struct Subject<'a> {
+    library: &'a Path,
+    combination: &'a Combination,
+    cpu: Option<u32>,
+}
+
 /// The compiled load generator.
 struct Bench {
     program: PathBuf,
@@ -158,10 +232,12 @@ struct Bench {
 
 impl Bench {
     /// What the program printed; trouble goes to the standard error and leaves figures out.
-    fn measure(&self, library: &Path, mode: &str, cpu: Option<u32>) -> Result<String> {
+    fn measure(&self, subject: &Subject<'_>, mode: &str) -> Result<String> {
         let mut command = Command::new(&self.program);
-        command.arg("--lib").arg(library).args(["--seconds", &self.seconds.to_string()]);
-        if let Some(cpu) = cpu {
+        // The real library does not look at what chooses backends.
+        command.envs(subject.combination.environment.iter().cloned());
+        command.arg("--lib").arg(subject.library).args(["--seconds", &self.seconds.to_string()]);
+        if let Some(cpu) = subject.cpu {
             command.args(["--cpu", &cpu.to_string()]);
         }
         let output = command
@@ -211,7 +287,7 @@ impl Figures {
         }
     }
 
-    fn print(&self, suffix: &str) {
+    fn print(&self, combination: &str, place: &str) {
         for name in &self.names {
             let figure = &self.by_name[name];
             let [ours, real] = figure.values.each_ref().map(|values| median(values));
@@ -228,7 +304,7 @@ impl Figures {
             };
             println!(
                 "{:<34} {:>12} {:>12} {:>7} {:>7}  {} {verdict}",
-                format!("{name}{suffix}"),
+                format!("{combination}{name}{place}"),
                 text(ours),
                 text(real),
                 text(ratio),
@@ -263,6 +339,21 @@ fn median(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn combinations_are_named_by_two_backends() {
+        let names = |list| {
+            let combinations = Combination::wanted(list)?;
+            Ok::<_, anyhow::Error>(combinations.into_iter().map(|c| c.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(None).unwrap(), [""]);
+        assert_eq!(names(Some("all")).unwrap().len(), 6);
+        assert_eq!(
+            names(Some("nice+rustls,agent+openssl")).unwrap(),
+            ["nice+rustls ", "agent+openssl "]
+        );
+        assert!(names(Some("nice")).is_err());
+    }
 
     #[test]
     fn figures_are_medians_over_rounds_and_gaps_stay_gaps() {
