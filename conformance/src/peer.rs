@@ -432,8 +432,14 @@ impl Pair {
     }
 
     pub(crate) fn of(a: Peer, b: Peer, signalling: Signalling) -> Self {
-        let wires = vec![Wire::lay(&a, &b, signalling), Wire::lay(&b, &a, signalling)];
-        Self { wires, a, b }
+        let mut pair = Self { wires: Vec::new(), a, b };
+        pair.wire(signalling);
+        pair
+    }
+
+    fn wire(&mut self, signalling: Signalling) {
+        let (a, b) = (&self.a, &self.b);
+        self.wires = vec![Wire::lay(a, b, signalling), Wire::lay(b, a, signalling)];
     }
 
     /// `a` opens a channel; both ends are returned open.
@@ -458,6 +464,11 @@ impl Pair {
     /// Stops forwarding.
     pub(crate) fn unwire(&mut self) {
         self.wires.clear();
+    }
+
+    /// Forwards again, beginning with the first event in each inbox.
+    pub(crate) fn rewire(&mut self) {
+        self.wire(Signalling::Trickle);
     }
 }
 

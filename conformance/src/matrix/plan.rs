@@ -74,6 +74,8 @@ pub(super) fn cells(combinations: &[Combination], files: &Files, tests: &[String
     }
     for combination in combinations {
         cells.push(with_backends(combination, files, "turn", "coturn", vec!["turn".into()]));
+        let arguments = ["network", "--backend", &combination.ice].map(str::to_owned).to_vec();
+        cells.push(with_backends(combination, files, "network", "namespaces", arguments));
         for stack in STACKS {
             let arguments = ["interop", "--only", stack].map(str::to_owned).to_vec();
             cells.push(with_backends(combination, files, "interop", stack, arguments));
@@ -170,6 +172,7 @@ mod tests {
         assert_eq!(count("suite"), 6);
         assert_eq!(count("pairs"), 36 + 6 * REAL.len());
         assert_eq!(count("turn"), 6);
+        assert_eq!(count("network"), 6);
         assert_eq!(count("interop"), 6 * STACKS.len());
         let mut titles: Vec<_> = cells.iter().map(Cell::title).collect();
         titles.sort();

@@ -9,7 +9,7 @@ use crate::peer::{Channel, Connected, Pair, Peer, Signalling, eventually};
 use crate::sdp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -36,6 +36,9 @@ pub(super) fn cases() -> Vec<Case> {
             .fixes("two lanes"),
         Case::new("a callback that does not return stops no other connection", blocked)
             .fixes("B-31"),
+        Case::new("a callback that sleeps ten seconds stops nobody else", sleepers)
+            .fixes("B-31")
+            .limit(180),
         Case::new("a remote description may be set inside a message callback", describe_inside)
             .fixes("B-31"),
         Case::new("peers may be created and connected inside a callback", create_inside),
@@ -270,8 +273,8 @@ fn blocked(lab: &Lab) {
         let released = release.clone();
         pair.b.inbox.hook(move |_, recorded| {
             if matches!(recorded.event, Event::Message(_)) {
-                let deadline = std::time::Instant::now() + PATIENCE * 2;
-                while !released.load(Ordering::SeqCst) && std::time::Instant::now() < deadline {
+                let deadline = Instant::now() + PATIENCE * 2;
+                while !released.load(Ordering::SeqCst) && Instant::now() < deadline {
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
@@ -288,6 +291,92 @@ fn blocked(lab: &Lab) {
     free.far.wait_closed();
     release.store(true, Ordering::SeqCst);
     for pair in &stuck {
+        pair.b.inbox.settle();
+    }
+}
+
+/// How long callbacks sleep.
+const SLEEP: Duration = Duration::from_secs(10);
+
+/// A callback's name, and what tells its events.
+type Kind = (&'static str, fn(&Event) -> bool);
+
+/// Which callbacks sleep, each one of a connection of its own.
+const SLEEPERS: [Kind; 9] = [
+    ("local description", |event| matches!(event, Event::LocalDescription { .. })),
+    ("local candidate", |event| matches!(event, Event::LocalCandidate { .. })),
+    ("signaling state", |event| matches!(event, Event::Signaling(_))),
+    ("gathering state", |event| matches!(event, Event::Gathering(_))),
+    ("ICE state", |event| matches!(event, Event::IceState(_))),
+    ("state", |event| matches!(event, Event::State(_))),
+    ("data channel", |event| matches!(event, Event::DataChannel(_))),
+    ("open", |event| *event == Event::Open),
+    ("message", |event| matches!(event, Event::Message(_))),
+];
+
+/// A pair whose answering side falls asleep in its first callback of a kind.
+struct Sleeper {
+    what: &'static str,
+    pair: Pair,
+    _near: Channel,
+    asleep: Arc<AtomicBool>,
+}
+
+impl Sleeper {
+    fn new(lib: Lib, (what, is_meant): Kind) -> Self {
+        let pair = Pair::new(lib);
+        let asleep = Arc::new(AtomicBool::new(false));
+        let (sleeping, slept) = (asleep.clone(), AtomicBool::new(false));
+        pair.b.inbox.hook(move |_, recorded| {
+            if !is_meant(&recorded.event) || slept.swap(true, Ordering::SeqCst) {
+                return;
+            }
+            sleeping.store(true, Ordering::SeqCst);
+            // Longer than asked for if others need more time: who wakes early proves nothing.
+            let limit = Instant::now() + PATIENCE * 3;
+            while sleeping.load(Ordering::SeqCst) && Instant::now() < limit {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            sleeping.store(false, Ordering::SeqCst);
+        });
+        pair.a.inbox.hook(|inbox, recorded| {
+            if recorded.event == Event::Open {
+                assert_eq!(inbox.lib.send_text(recorded.owner, c"wake up"), OK);
+            }
+        });
+        let near = pair.a.channel("x");
+        Self { what, pair, _near: near, asleep }
+    }
+
+    fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::SeqCst)
+    }
+}
+
+fn sleepers(lab: &Lab) {
+    let sleepers = SLEEPERS.map(|kind| Sleeper::new(lab.lib, kind));
+    for sleeper in &sleepers {
+        eventually(sleeper.what, || sleeper.is_asleep());
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < SLEEP {
+        let free = Connected::new(lab.lib);
+        free.near.send_text(c"to");
+        free.far.wait_messages(1);
+        free.far.send_text(c"fro");
+        free.near.wait_messages(1);
+        assert_eq!(free.a.delete(), OK);
+        free.far.wait_closed();
+    }
+    for sleeper in &sleepers {
+        assert!(sleeper.is_asleep(), "the {} callback woke too early", sleeper.what);
+        sleeper.asleep.store(false, Ordering::SeqCst);
+    }
+    // Their own connections go on where they were.
+    for Sleeper { what, pair, .. } in &sleepers {
+        pair.b.inbox.wait_list(&format!("a message after the {what}"), PATIENCE, |events| {
+            events.iter().any(|r| matches!(r.event, Event::Message(_))).then_some(())
+        });
         pair.b.inbox.settle();
     }
 }

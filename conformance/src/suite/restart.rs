@@ -5,7 +5,7 @@ use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
 use crate::outcome::skip;
-use crate::peer::{Pair, Peer};
+use crate::peer::{Pair, Peer, eventually};
 use crate::sdp;
 use std::ffi::c_int;
 use std::process::Command;
@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("new credentials find a new path and harm no channel", keeps_channels)
             .fixes("B-38"),
+        Case::new("restarts by both sides at once find one path", both_at_once).fixes("B-38"),
         Case::new("a failed connection comes back by a restart", comes_back)
             .fixes("B-38")
             .limit(150),
@@ -47,15 +48,15 @@ fn keeps_channels(lab: &Lab) {
         let rounds = sides.map(gathered);
         assert_eq!(lab.lib.restart_ice(restarting.id), OK);
         for (peer, before) in sides.into_iter().zip(before) {
-            crate::peer::eventually("new credentials", || {
+            eventually("new credentials", || {
                 credentials(peer).iter().zip(&before).all(|(new, old)| new != old)
             });
         }
         for (peer, before) in sides.into_iter().zip(rounds) {
-            crate::peer::eventually("gathering anew", || gathered(peer) > before);
+            eventually("gathering anew", || gathered(peer) > before);
             peer.wait_signaling(Signaling::Stable);
         }
-        crate::peer::eventually("the new path", || {
+        eventually("the new path", || {
             let completed = |peer: &&Peer| last_ice_state(peer) == Some(IceState::Completed);
             sides.iter().all(completed)
         });
@@ -69,6 +70,46 @@ fn keeps_channels(lab: &Lab) {
         let bad = [State::Disconnected, State::Failed, State::Closed];
         assert!(!peer.states().iter().any(|state| bad.contains(state)), "{:?}", peer.states());
     }
+}
+
+/// Each side has made its offer before it sees the other one's, takes it back and answers; then it
+/// refuses the other one's answer, for which there is no offer any more.
+fn both_at_once(lab: &Lab) {
+    need_restart(lab);
+    let mut pair = Pair::new(lab.lib);
+    let (near, far) = pair.open("x");
+    pair.wait_connected();
+    let completed = |peer: &Peer| last_ice_state(peer) == Some(IceState::Completed);
+    eventually("the first path", || completed(&pair.a) && completed(&pair.b));
+    pair.unwire();
+    let before = [&pair.a, &pair.b].map(credentials);
+    for peer in [&pair.a, &pair.b] {
+        peer.inbox.clear();
+        assert_eq!(lab.lib.restart_ice(peer.id), OK);
+        peer.wait_signaling(Signaling::HaveLocalOffer);
+    }
+    pair.rewire();
+    let sides = [&pair.a, &pair.b];
+    for (peer, before) in sides.into_iter().zip(&before) {
+        assert_eq!(peer.wait_description(1).0, "answer");
+        peer.wait_signaling(Signaling::Stable);
+        let differ = credentials(peer).iter().zip(before).all(|(new, old)| new != old);
+        assert!(differ, "{before:?} are still in use");
+    }
+    eventually("the new path", || sides.into_iter().all(completed));
+    near.send_text(c"to");
+    far.wait_messages(1);
+    far.send_text(c"fro");
+    near.wait_messages(1);
+    for peer in sides {
+        assert!(peer.states().is_empty(), "{:?}", peer.states());
+    }
+    // Nor is it the old path that goes on until the peer's consent for it ends.
+    assert_eq!(lab.lib.restart_ice(pair.b.id), OK);
+    eventually("another path", || sides.into_iter().all(|peer| gathered(peer) > 1));
+    eventually("another path", || sides.into_iter().all(completed));
+    far.send_text(c"again");
+    near.wait_messages(2);
 }
 
 /// How often it has gathered.
