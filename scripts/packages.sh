@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Packages with each choice of backends, and whether they work where nothing else is.
 #   scripts/packages.sh          builds everything as a distribution does: an hour
-#   scripts/packages.sh --short  packs what the workspace has compiled with `cargo xtask dist`
+#   scripts/packages.sh --short  packs what the workspace has compiled with `cargo xtask dist`, and
+#                                tries it in an empty folder in place of a fresh Debian
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
@@ -10,7 +11,7 @@ if [ "${1:-}" = --short ]; then
 	# The workspace compiles the default features, which is what this combination has.
 	cargo xtask deb --in-place --backends ice-agent,tls-rustls
 	cargo xtask rpm --in-place --backends ice-agent,tls-rustls
-	cargo xtask clean-root
+	cargo xtask clean-root --without-debian
 	exit
 fi
 

@@ -11,7 +11,7 @@ mod consumers;
 mod datachannel;
 mod dependencies;
 mod dist;
-mod empty_rpm_root;
+mod empty_root;
 mod features;
 mod fuzz;
 mod header;
@@ -87,7 +87,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "clean-root",
-        options: "[--deb DIR] [--rpm DIR]",
+        options: "[--deb DIR] [--rpm DIR] [--without-debian]",
         help: "install, use and remove packages where nothing else is; lintian and rpmlint",
         run: clean_root::run,
     },
