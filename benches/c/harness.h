@@ -9,6 +9,7 @@
 
 #define _GNU_SOURCE
 #include <rtc/rtc.h>
+#include <rtc/rtc_ext.h>
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -82,10 +83,24 @@ static void give_up(const char *format, ...) {
 	X(rtcDeleteWebSocketServer)                                                                    \
 	X(rtcAddTrackEx)                                                                               \
 	X(rtcSetTrackCallback)                                                                         \
-	X(rtcSetLocalDescription)
+	X(rtcSetLocalDescription)                                                                      \
+	X(rtcGetBackendNames)
 
 #define POINTER(name) __typeof__(name) *name;
 static struct { FUNCTIONS(POINTER) OPTIONAL_FUNCTIONS(POINTER) } lib;
+
+/* What is measured must be what was asked for: a name that is not compiled in has no effect. */
+static void check_backend(rtcBackendRole role, const char *variable) {
+	const char *wanted = getenv(variable);
+	char names[128];
+	if (!wanted || !lib.rtcGetBackendNames)
+		return;
+	if (lib.rtcGetBackendNames(role, names, sizeof names) < 0)
+		give_up("%s tells no backends", options.library);
+	names[strcspn(names, ",")] = 0;
+	if (strcmp(names, wanted))
+		give_up("%s=%s, but %s uses %s", variable, wanted, options.library, names);
+}
 
 static void load_library(void) {
 	void *handle = dlopen(options.library, RTLD_NOW | RTLD_LOCAL);
@@ -98,6 +113,8 @@ static void load_library(void) {
 #define RESOLVE_IF_THERE(name) *(void **)&lib.name = dlsym(handle, #name);
 	OPTIONAL_FUNCTIONS(RESOLVE_IF_THERE)
 	lib.rtcInitLogger(RTC_LOG_NONE, NULL);
+	check_backend(RTC_BACKEND_ICE, "RTC_ICE_BACKEND");
+	check_backend(RTC_BACKEND_TLS, "RTC_TLS_BACKEND");
 	lib.rtcPreload();
 }
 
