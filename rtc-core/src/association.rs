@@ -4,7 +4,7 @@
 //! Batches: any number of packets is handed in before the answers are asked for, and each packet is
 //! written where it is encrypted and sent from, one after the other until there are no more.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 pub(crate) use rtc_sctp_engine::{Event, Message, SendError, SendOptions, State};
@@ -57,6 +57,50 @@ pub(crate) trait Association: Send {
     fn state(&self) -> State;
     /// Numbers of streams in and out, once known.
     fn negotiated_streams(&self) -> Option<(u16, u16)>;
+    /// Figures of the association at this moment.
+    fn metrics(&self) -> AssociationMetrics;
+    /// The part of [`Self::queued`] that belongs to the stream.
+    fn stream_queued(&self, stream: u16) -> usize;
+    /// Says that packets take another path now, whose MTU is not known.
+    fn path_changed(&mut self, now: Instant);
+}
+
+/// Figures of an SCTP association at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AssociationMetrics {
+    /// Congestion window, bytes of payload.
+    pub congestion_window: usize,
+    /// Slow start threshold, bytes of payload; `None` before the first congestion event.
+    pub slow_start_threshold: Option<usize>,
+    /// Smoothed round-trip time; `None` before the first measurement.
+    pub round_trip_time: Option<Duration>,
+    /// Smallest round-trip time of the last half minute; `None` before the first measurement.
+    pub min_round_trip_time: Option<Duration>,
+    /// Retransmission time-out.
+    pub retransmission_timeout: Duration,
+    /// Payload sent, and neither acknowledged nor taken for lost, bytes.
+    pub in_flight: usize,
+    /// Payload accepted for sending, and neither acknowledged nor given up, bytes.
+    pub queued: usize,
+    /// What the peer's receive window has room for, bytes.
+    pub peer_window: usize,
+    /// Payload received that no channel has taken yet, bytes.
+    pub receive_buffered: usize,
+    /// Packets sent, and packets received and processed.
+    pub packets: (u64, u64),
+    /// Payload sent, retransmissions included, and payload received, duplicates excluded, bytes.
+    pub bytes: (u64, u64),
+    /// Largest SCTP packet that the path is known to carry, bytes.
+    pub packet_size: usize,
+    /// DATA chunks sent again.
+    pub retransmitted: u64,
+    /// Of these the ones that the peer had already, as it reported.
+    pub spurious_retransmits: u64,
+    /// Times that the retransmission timer expired.
+    pub timeouts: u64,
+    /// Messages given up under their limits of time or retransmissions.
+    pub abandoned_messages: u64,
 }
 
 /// What an association is opened with, besides its tuning.
@@ -65,6 +109,8 @@ pub(crate) struct AssociationConfig<'a> {
     pub(crate) remote_port: u16,
     /// Largest packet, in bytes.
     pub(crate) mtu: usize,
+    /// Largest packet that the path is probed for, in bytes; none is up to `mtu`.
+    pub(crate) max_mtu: usize,
     /// Largest message that is received whole, in bytes.
     pub(crate) max_message_size: usize,
     /// Streams in each direction.
@@ -79,6 +125,7 @@ pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn As
         local_port: config.local_port,
         remote_port: config.remote_port,
         mtu: config.mtu,
+        max_mtu: config.max_mtu,
         max_message_size: config.max_message_size,
         receive_buffer: settings.receive_buffer.max(config.max_message_size),
         send_buffer: settings.send_buffer,
@@ -183,5 +230,36 @@ impl Association for rtc_sctp_engine::Association {
 
     fn negotiated_streams(&self) -> Option<(u16, u16)> {
         self.negotiated_streams()
+    }
+
+    fn metrics(&self) -> AssociationMetrics {
+        let figures = self.metrics();
+        let measured = |time: Duration| (!time.is_zero()).then_some(time);
+        AssociationMetrics {
+            congestion_window: figures.cwnd,
+            slow_start_threshold: (figures.ssthresh != usize::MAX).then_some(figures.ssthresh),
+            round_trip_time: measured(figures.srtt),
+            min_round_trip_time: measured(figures.min_rtt),
+            retransmission_timeout: figures.rto,
+            in_flight: figures.in_flight,
+            queued: self.queued(),
+            peer_window: figures.peer_window,
+            receive_buffered: figures.receive_buffered,
+            packets: (figures.packets_sent, figures.packets_received),
+            bytes: (figures.bytes_sent, figures.bytes_received),
+            packet_size: figures.packet_size,
+            retransmitted: figures.retransmitted,
+            spurious_retransmits: figures.spurious_retransmits,
+            timeouts: figures.timeouts,
+            abandoned_messages: figures.abandoned_messages,
+        }
+    }
+
+    fn stream_queued(&self, stream: u16) -> usize {
+        self.stream_queued(stream)
+    }
+
+    fn path_changed(&mut self, now: Instant) {
+        self.path_changed(now);
     }
 }

@@ -19,6 +19,9 @@ pub const DEFAULT_MTU: usize = 1280;
 /// Smallest value of [`Configuration::mtu`], in bytes: what IPv4 guarantees (RFC 791).
 pub const MIN_MTU: usize = 576;
 
+/// Largest value of [`Configuration::max_mtu`], in bytes: more than any common network carries.
+pub const MAX_MTU: usize = 16 * 1024;
+
 /// How many messages wait in a channel before its peer is throttled.
 pub const RECEIVE_QUEUE_MESSAGES: usize = 1024;
 
@@ -48,8 +51,12 @@ pub struct Configuration {
     pub force_media_transport: bool,
     /// First and last local port.
     pub port_range: Option<(u16, u16)>,
-    /// Largest IP packet, in bytes, at least [`MIN_MTU`].
+    /// Largest IP packet, in bytes, at least [`MIN_MTU`]. Every path must carry it.
     pub mtu: usize,
+    /// Largest IP packet that the path is probed for (RFC 8899), in bytes, at most [`MAX_MTU`]: data
+    /// channels use what it proves to carry. Up to `mtu`, as by default, nothing is probed. Only
+    /// where the ICE backend has no packets fragmented.
+    pub max_mtu: usize,
     /// Largest message accepted, in bytes.
     pub max_message_size: usize,
     /// Tuning of SCTP; takes effect when the association starts.
@@ -70,6 +77,7 @@ impl Default for Configuration {
             force_media_transport: false,
             port_range: None,
             mtu: DEFAULT_MTU,
+            max_mtu: 0,
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
             sctp: SctpSettings::default(),
         }
@@ -81,6 +89,9 @@ impl Configuration {
     pub fn validate(&self) -> Result<()> {
         if self.mtu < MIN_MTU {
             return Err(Error::invalid(format!("MTU {} is below {MIN_MTU}", self.mtu)));
+        }
+        if self.max_mtu > MAX_MTU {
+            return Err(Error::invalid(format!("probing beyond {MAX_MTU} bytes")));
         }
         if let Some((begin, end)) = self.port_range
             && begin > end

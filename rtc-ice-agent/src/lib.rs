@@ -42,6 +42,7 @@ impl IceBackend for AgentBackend {
             proxy: false,
             restart: true,
             batch_send: true,
+            unfragmented: cfg!(target_os = "linux"),
         }
     }
 

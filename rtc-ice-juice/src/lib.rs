@@ -40,6 +40,7 @@ impl IceBackend for JuiceBackend {
             proxy: false,
             restart: false,
             batch_send: false,
+            unfragmented: true,
         }
     }
 

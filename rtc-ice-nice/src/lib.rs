@@ -41,6 +41,7 @@ impl IceBackend for NiceBackend {
             proxy: true,
             restart: true,
             batch_send: true,
+            unfragmented: false,
         }
     }
 

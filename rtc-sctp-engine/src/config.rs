@@ -14,6 +14,9 @@ pub struct Config {
     /// Largest SCTP packet sent, in bytes, common header included. Default 1172, which is what a
     /// path of 1280 bytes leaves after IPv6, UDP and DTLS. Values below 508 are raised to it.
     pub mtu: usize,
+    /// Largest SCTP packet that the path is probed for, in bytes (RFC 8899); up to `mtu`, nothing is
+    /// probed. Whatever carries the packets must not fragment them. Default 0.
+    pub max_mtu: usize,
     /// Largest message accepted from the peer, in bytes; a larger one is delivered cut to this
     /// size with [`Message::truncated`](crate::Message::truncated) set. At most 1 GiB. Default 256 KiB.
     pub max_message_size: usize,
@@ -65,6 +68,7 @@ impl Default for Config {
             local_port: 5000,
             remote_port: 5000,
             mtu: 1172,
+            max_mtu: 0,
             max_message_size: 256 * 1024,
             receive_buffer: 1024 * 1024,
             send_buffer: 1024 * 1024,

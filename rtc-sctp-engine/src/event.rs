@@ -159,6 +159,8 @@ pub struct Metrics {
     pub peer_window: usize,
     /// Bytes received and not read yet, including parts of messages.
     pub receive_buffered: usize,
+    /// Largest packet sent with data, bytes.
+    pub packet_size: usize,
     /// Packets sent.
     pub packets_sent: u64,
     /// Packets received and processed.

@@ -9,7 +9,7 @@ use rtc_core::backend::{DtlsBackend, IceBackend};
 use rtc_core::candidate::Candidate;
 use rtc_core::config::{Configuration, DataChannelInit, SctpSettings};
 use rtc_core::ice_server::{parse_ice_server, parse_proxy};
-use rtc_core::peer::{Backends, Peer, Verdict};
+use rtc_core::peer::{AssociationMetrics, Backends, Peer, Verdict};
 use rtc_core::sdp::{Description, DescriptionKind, Media};
 use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 use rtc_core::{Error, Result};
@@ -107,6 +107,12 @@ impl PeerConnection {
     /// Largest message that can be sent, in bytes.
     pub fn remote_max_message_size(&self) -> usize {
         self.owner.peer.remote_max_message_size()
+    }
+
+    /// Figures of the SCTP association: windows, round-trip time, what was sent again. `None` before
+    /// there is one; those of an ended one stay.
+    pub fn association_metrics(&self) -> Option<AssociationMetrics> {
+        self.owner.peer.association_metrics()
     }
 
     /// The backends in use.
@@ -261,6 +267,12 @@ impl PeerConnection {
         self.owner.peer.set_ice_recovery(time);
     }
 
+    /// Probes the path for IP packets of up to so many bytes, as [`Builder::max_mtu`] does. To be
+    /// called before the connection is made.
+    pub fn set_max_mtu(&self, bytes: usize) -> Result<()> {
+        self.owner.peer.set_max_mtu(bytes)
+    }
+
     // The end.
 
     /// Closes the connection: queued messages are sent first, then the peer is told. Returns at
@@ -363,6 +375,13 @@ impl Builder {
     /// Sets the largest IP packet, in bytes.
     pub fn mtu(mut self, bytes: usize) -> Self {
         self.config.mtu = bytes;
+        self
+    }
+
+    /// Probes the path for IP packets of up to so many bytes, at most [`crate::MAX_MTU`], and uses
+    /// for data channels what it proves to carry (RFC 8899).
+    pub fn max_mtu(mut self, bytes: usize) -> Self {
+        self.config.max_mtu = bytes;
         self
     }
 

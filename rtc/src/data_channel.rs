@@ -38,6 +38,12 @@ impl DataChannel {
     pub fn stream(&self) -> Option<u16> {
         self.inner.stream()
     }
+
+    /// Payload that is on its way, in bytes: handed to SCTP, and neither acknowledged by the peer
+    /// nor given up. What [`Self::buffered_amount`] tells comes before that.
+    pub fn unacknowledged_amount(&self) -> usize {
+        self.inner.unacknowledged_amount()
+    }
 }
 
 channel_methods!(DataChannel);

@@ -47,10 +47,10 @@ pub use rtc_core::candidate::Candidate;
 pub use rtc_core::channel::{Channel, ErrorHandler, Handler, Message, MessageHandler, MessageKind};
 pub use rtc_core::config::{
     Configuration, CongestionControl, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DataChannelInit,
-    MIN_MTU, Reliability, ReliabilityLimit, SctpSettings,
+    MAX_MTU, MIN_MTU, Reliability, ReliabilityLimit, SctpSettings,
 };
 pub use rtc_core::ice_server::{parse_ice_server, parse_proxy};
-pub use rtc_core::peer::{Backends, Verdict};
+pub use rtc_core::peer::{AssociationMetrics, Backends, Verdict};
 pub use rtc_core::sdp::{self, Description, DescriptionKind};
 pub use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 pub use rtc_core::{Error, ErrorKind, Result};

@@ -274,6 +274,10 @@ impl Library {
         call!(self, rtcRestartIce(pc))
     }
 
+    pub(crate) fn set_max_mtu(&self, pc: c_int, max_mtu: c_int) -> c_int {
+        call!(self, rtcSetMaxMtu(pc, max_mtu))
+    }
+
     pub(crate) fn set_ice_recovery(&self, pc: c_int, timeout_ms: c_int) -> c_int {
         call!(self, rtcSetIceRecoveryTimeout(pc, timeout_ms))
     }

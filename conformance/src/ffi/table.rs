@@ -156,11 +156,12 @@ functions! {
     rtcGetPeerConnectionBackend(c_int, c_int, Buffer, c_int) -> c_int;
     rtcRestartIce(c_int) -> c_int;
     rtcSetIceRecoveryTimeout(c_int, c_int) -> c_int;
+    rtcSetMaxMtu(c_int, c_int) -> c_int;
 }
 
 /// How many of [`NAMES`] are not in rtc.h 0.24.5: those of the release after it, and extensions of
 /// ours.
-pub(crate) const EXTENSIONS: usize = 21;
+pub(crate) const EXTENSIONS: usize = 22;
 
 /// A loaded library; never unloaded, since its threads may outlive any handle.
 pub(crate) struct Library {

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::ffi::*;
 use crate::lab::{Lab, reachable_host};
-use crate::outcome::Rows;
+use crate::outcome::{Rows, skip};
 use crate::peer::{Pair, Peer, c};
 use crate::sdp;
 use std::net::UdpSocket;
@@ -19,6 +19,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("an MTU below 576 is invalid", mtu),
         Case::new("data flows at usual MTUs", mtu_flows),
         Case::new("data flows at the smallest MTU", mtu_smallest).fixes("smallest MTU"),
+        Case::new("data flows while the path is probed for a larger MTU", mtu_probing)
+            .fixes("rtcSetMaxMtu"),
         Case::new("a port range has to rise", port_range),
         Case::new("ports are taken from the range and no others", ports_in_range),
         Case::new("an exhausted port range is a failure", ports_exhausted),
@@ -134,6 +136,25 @@ fn mtu_flows(lab: &Lab) {
 
 fn mtu_smallest(lab: &Lab) {
     flow_at(lab.lib, &[576]);
+}
+
+fn mtu_probing(lab: &Lab) {
+    if lab.lib.table.rtcSetMaxMtu.is_none() {
+        skip("not supported: there is no rtcSetMaxMtu");
+    }
+    let mut rows = Rows::new();
+    let pair = Pair::new(lab.lib);
+    for (max_mtu, expected) in [(-1, INVALID), (16_385, INVALID), (0, OK), (16_384, OK), (9000, OK)]
+    {
+        rows.code(max_mtu, lab.lib.set_max_mtu(pair.a.id, max_mtu), expected);
+    }
+    rows.code("no connection", lab.lib.set_max_mtu(-7, 9000), INVALID);
+    let (near, far) = pair.open("x");
+    let data: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    for message in 0..20 {
+        near.send_binary(&data);
+        assert!(far.wait_messages(message + 1)[message].bytes() == data, "damaged: {message}");
+    }
 }
 
 fn flow_at(lib: Lib, sizes: &[i32]) {

@@ -70,6 +70,17 @@ RTC_C_EXPORT int rtcRestartIce(int pc);
 RTC_C_EXPORT int rtcSetIceRecoveryTimeout(int pc, int timeoutMs);
 
 /*
+ * Probes the path for IP packets of up to maxMtu bytes (RFC 8899) and lets data channels use what it
+ * proves to carry; when it carries less later, they go back. `mtu` of rtcConfiguration, which every
+ * path must carry, is where that begins. Tracks, and maxMtu up to `mtu`, are not concerned.
+ * To be called before the connection is made; each side decides for what it sends. Where the ICE
+ * backend lets packets be fragmented (libnice), this is ignored and a warning is logged.
+ *
+ * Returns RTC_ERR_SUCCESS, or RTC_ERR_INVALID when maxMtu is negative or more than 16384.
+ */
+RTC_C_EXPORT int rtcSetMaxMtu(int pc, int maxMtu);
+
+/*
  * Tells which release of librtc the program runs on, as in "0.24.5-r1": the version of the C API
  * (RTC_VERSION of the header it was built with), and the number of librtc's release of it. The text
  * lives as long as the library. A program that finds this function by dlsym learns from its absence

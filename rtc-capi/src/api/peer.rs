@@ -36,6 +36,13 @@ exports! {
         SUCCESS
     }
 
+    /// Probes the path for larger packets; of `rtc_ext.h`.
+    pub extern "C" fn rtcSetMaxMtu(pc: c_int, max_mtu: c_int) -> c_int {
+        let bytes = usize::try_from(max_mtu).map_err(|_| Error::invalid("maxMtu is negative"))?;
+        handles::peer(pc)?.set_max_mtu(bytes)?;
+        SUCCESS
+    }
+
     /// Sets or clears the callback for local descriptions.
     pub extern "C" fn rtcSetLocalDescriptionCallback(
         pc: c_int,

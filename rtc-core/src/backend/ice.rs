@@ -210,6 +210,8 @@ pub struct IceCapabilities {
     pub restart: bool,
     /// Sends several datagrams by one system call.
     pub batch_send: bool,
+    /// Has datagrams never fragmented, so that a lost one tells of the path's MTU (RFC 8899 §3).
+    pub unfragmented: bool,
 }
 
 /// What the host lends to a backend.

@@ -49,6 +49,7 @@ pub fn ice_support(able: &IceCapabilities) -> Vec<(&'static str, Support)> {
         ("TURN over TCP", or(able.turn_tcp, Ignored)),
         ("TURN over TLS", or(able.turn_tls, Ignored)),
         ("ICE restart", or(able.restart, Refused)),
+        ("probing for a larger path MTU", or(able.unfragmented, Ignored)),
         ("several datagrams by one system call", or(able.batch_send, Absent)),
     ]
 }
@@ -109,6 +110,7 @@ mod tests {
             proxy: everything,
             restart: everything,
             batch_send: everything,
+            unfragmented: everything,
         }
     }
 

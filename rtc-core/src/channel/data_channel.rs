@@ -95,6 +95,15 @@ impl DataChannel {
         self.state.lock().stream
     }
 
+    /// Payload that is on its way, in bytes: handed to SCTP, and neither acknowledged by the peer
+    /// nor given up. What [`Channel::buffered_amount`] tells comes before that.
+    pub fn unacknowledged_amount(&self) -> usize {
+        match (self.peer.upgrade(), self.stream()) {
+            (Some(peer), Some(stream)) => peer.stream_queued(stream),
+            _ => 0,
+        }
+    }
+
     /// The peer connection, with what it knows the channel by; `None` once either is gone.
     fn alive(&self) -> Option<(Arc<Peer>, Arc<Self>)> {
         Some((self.peer.upgrade()?, self.me.upgrade()?))

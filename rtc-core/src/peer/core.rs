@@ -97,6 +97,8 @@ pub(crate) struct PeerCore {
     /// The peer's certificate has the fingerprint that its description announced.
     pub(super) authenticated: bool,
     pub(super) overhead: RecordOverhead,
+    /// Largest IP packet that the path is probed for, in bytes; up to the MTU, nothing is probed.
+    pub(super) max_mtu: usize,
     /// DTLS datagrams that came before our session could begin.
     pub(super) early_datagrams: VecDeque<Vec<u8>>,
     /// SCTP packets that came before the peer was authenticated.
@@ -149,6 +151,7 @@ impl PeerCore {
         seed: [u8; 32],
     ) -> Self {
         Self {
+            max_mtu: config.max_mtu,
             config,
             dtls_backend,
             seed,

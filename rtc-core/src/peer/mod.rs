@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc_media::Request;
 
+pub use crate::association::AssociationMetrics;
 use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
 use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport};
 use crate::backend::support;
@@ -85,10 +86,11 @@ impl Peer {
     pub fn new(
         engine: Arc<Engine>,
         backends: Backends,
-        config: Configuration,
+        mut config: Configuration,
         seed: [u8; 32],
     ) -> Result<Arc<Self>> {
         config.validate()?;
+        config.max_mtu = supported_max_mtu(&backends, config.max_mtu);
         let config = Arc::new(config);
         let peer = Arc::new_cyclic(|me: &Weak<Peer>| Self {
             me: me.clone(),
@@ -169,6 +171,18 @@ impl Peer {
     /// Largest message that can be sent, in bytes.
     pub fn remote_max_message_size(&self) -> usize {
         self.core.lock().remote_max_message_size()
+    }
+
+    /// Figures of the SCTP association; `None` before there is one. What an ended one counted last
+    /// stays.
+    pub fn association_metrics(&self) -> Option<AssociationMetrics> {
+        self.core.lock().association_metrics()
+    }
+
+    /// Payload of a stream that SCTP has taken from its channel, and that is neither acknowledged
+    /// nor given up, in bytes.
+    pub(crate) fn stream_queued(&self, stream: u16) -> usize {
+        self.core.lock().stream_queued(stream)
     }
 
     /// The backends in use.
@@ -288,6 +302,15 @@ impl Peer {
     /// association needs to know.
     pub fn set_ice_recovery(&self, time: Duration) {
         self.with_core(|core, _| core.restart.patience = time);
+    }
+
+    /// Probes the path for IP packets of up to `bytes`, at most [`MAX_MTU`](crate::config::MAX_MTU) (RFC 8899). To be called
+    /// before it connects; later calls have no effect.
+    pub fn set_max_mtu(&self, bytes: usize) -> Result<()> {
+        let max_mtu = supported_max_mtu(&self.backends, bytes);
+        Configuration { max_mtu, ..Configuration::clone(&self.config) }.validate()?;
+        self.with_core(|core, _| core.set_max_mtu(max_mtu));
+        Ok(())
     }
 
     /// Begins the restart of the ICE transport, which gathers by itself from then on.
@@ -485,6 +508,16 @@ impl Peer {
     pub fn abort(&self) {
         self.with_core(|core, now| core.abort(now));
     }
+}
+
+/// `wanted`, or 0 where probing for it would tell nothing.
+fn supported_max_mtu(backends: &Backends, wanted: usize) -> usize {
+    if wanted == 0 || backends.ice.capabilities().unfragmented {
+        return wanted;
+    }
+    let ice = backends.ice.name();
+    log::warn!("probing for a larger path MTU is ignored: ICE by {ice} cannot do it");
+    0
 }
 
 impl Activity for Peer {

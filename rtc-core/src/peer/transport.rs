@@ -7,7 +7,7 @@ use super::channels::MAX_STREAM;
 use super::core::{Closing, PeerCore};
 use super::events::PeerEvent;
 use super::notes::note;
-use crate::association::{self, Association, AssociationConfig, Event, State};
+use crate::association::{self, Association, AssociationConfig, AssociationMetrics, Event, State};
 use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole, SrtpProfile};
 use crate::backend::ice::IceEvent;
 use crate::base64;
@@ -158,7 +158,12 @@ impl PeerCore {
                 }
                 self.set_gathering(GatheringState::Complete);
             }
-            IceEvent::SelectedPair | IceEvent::Writable => {}
+            IceEvent::SelectedPair => {
+                if let Some(sctp) = &mut self.sctp {
+                    sctp.path_changed(now);
+                }
+            }
+            IceEvent::Writable => {}
         }
     }
 
@@ -325,6 +330,21 @@ impl PeerCore {
         self.handle_sctp_events(now);
     }
 
+    /// Effective until the association begins.
+    pub(crate) fn set_max_mtu(&mut self, bytes: usize) {
+        if self.sctp.is_none() {
+            self.max_mtu = bytes;
+        }
+    }
+
+    pub(crate) fn association_metrics(&self) -> Option<AssociationMetrics> {
+        self.sctp.as_ref().map(|sctp| sctp.metrics())
+    }
+
+    pub(crate) fn stream_queued(&self, stream: u16) -> usize {
+        self.sctp.as_ref().map_or(0, |sctp| sctp.stream_queued(stream))
+    }
+
     /// A new association. What it will say in its INIT depends on the configuration and the seed
     /// alone, so one made later keeps what one made earlier has signaled.
     fn association(&self) -> Box<dyn Association> {
@@ -335,11 +355,22 @@ impl PeerCore {
             local_port: port(&self.local),
             remote_port: port(&self.remote),
             mtu: self.config.mtu - IP_UDP_OVERHEAD - DTLS_OVERHEAD - 12,
+            max_mtu: self.max_packet(),
             max_message_size: self.config.max_message_size,
             streams: MAX_STREAM + 1,
             settings: &self.restart.patient(&self.config.sctp),
         };
         association::open(&config, self.seed)
+    }
+
+    /// Largest SCTP packet to probe the path for, in bytes; 0 for none. The true size of records is
+    /// known before anything is probed.
+    fn max_packet(&self) -> usize {
+        let overhead = IP_UDP_OVERHEAD + self.overhead.head + self.overhead.tail;
+        match self.max_mtu > self.config.mtu {
+            true => self.max_mtu.saturating_sub(overhead),
+            false => 0,
+        }
     }
 
     /// Our INIT chunk for descriptions, in base64.
@@ -511,9 +542,9 @@ impl PeerCore {
             return;
         }
         let (head, tail) = (self.overhead.head, self.overhead.tail);
-        while let Some(record) = buffer.room(self.config.mtu) {
-            let Some(packet) = sctp.poll_transmit(now, &mut record[head..self.config.mtu - tail])
-            else {
+        let mtu = self.config.mtu.max(self.max_mtu);
+        while let Some(record) = buffer.room(mtu) {
+            let Some(packet) = sctp.poll_transmit(now, &mut record[head..mtu - tail]) else {
                 return;
             };
             match dtls.seal(&mut record[..head + packet + tail]) {

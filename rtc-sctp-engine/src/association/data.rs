@@ -131,6 +131,7 @@ impl Association {
             self.errors = 0;
             self.note_alive(now);
         }
+        self.leave_black_hole(now);
         self.continue_ending(now);
         self.request_resets(now);
     }

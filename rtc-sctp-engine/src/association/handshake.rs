@@ -268,6 +268,7 @@ impl Association {
         self.state = State::Established;
         self.pending = super::Pending { cookie_ack: true, ..Default::default() };
         self.start_heartbeat(now);
+        self.start_path_mtu(now);
         self.events.push_back(Event::Restarted);
     }
 
@@ -288,6 +289,7 @@ impl Association {
         self.outbound.rtt.clear_backoff();
         self.errors = 0;
         self.start_heartbeat(now);
+        self.start_path_mtu(now);
         let (inbound_streams, outbound_streams) = self.streams.unwrap_or_default();
         self.events.push_back(Event::Connected { inbound_streams, outbound_streams });
     }

@@ -66,6 +66,9 @@ impl Association {
     /// `info` is the parameter as we sent it. The answer to a heartbeat that was missed shows as well
     /// as any that the peer is there, and tells how slow the path has become.
     pub(super) fn receive_heartbeat_ack(&mut self, now: Nanos, info: &[u8]) {
+        if self.receive_path_probe_ack(now, info) {
+            return;
+        }
         let answered = |(nonce, _): &(u64, Nanos)| info.get(4..) == Some(&nonce.to_be_bytes()[..]);
         if let Some(at) = self.heartbeat.sent.iter().position(answered)
             && let Some((_, sent_at)) = self.heartbeat.sent.get(at).copied()

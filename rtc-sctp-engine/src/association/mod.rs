@@ -4,6 +4,7 @@ mod data;
 mod ending;
 mod handshake;
 mod heartbeat;
+mod path_mtu;
 mod receive;
 mod reset;
 mod timers;
@@ -22,6 +23,7 @@ use crate::random::Random;
 use crate::serial;
 use crate::{Config, Event, FailureReason, Message, Metrics, SendError, SendOptions, State};
 use heartbeat::Heartbeat;
+use path_mtu::PathMtu;
 use reset::Resets;
 
 /// Smallest packet size worked with: the least IP requires (RFC 9260 §7.3), less headers.
@@ -100,6 +102,7 @@ pub struct Association {
     handshake: Backoff,
     ending: Backoff,
     heartbeat: Heartbeat,
+    path_mtu: PathMtu,
     resets: Resets,
     /// Consecutive time-outs without a sign of life (RFC 9260 §8.1).
     errors: u32,
@@ -123,6 +126,7 @@ impl Association {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::new(&seed);
         let mtu = config.mtu.clamp(MIN_MTU, usize::from(u16::MAX)) & !3;
+        let max_mtu = config.max_mtu.min(usize::from(u16::MAX)) & !3;
         let max_message_size = config.max_message_size.clamp(1, MAX_RECEIVE);
         let receive_limit = config.receive_buffer.max(max_message_size).clamp(mtu, MAX_RECEIVE);
         let (local_tag, local_tsn) = (random.tag(), random.next_u32());
@@ -144,6 +148,7 @@ impl Association {
             handshake: Backoff::default(),
             ending: Backoff::default(),
             heartbeat: Heartbeat::default(),
+            path_mtu: PathMtu::new(mtu, max_mtu),
             resets: Resets::new(local_tsn),
             errors: 0,
             pending: Pending::default(),
@@ -220,8 +225,8 @@ impl Association {
         self.next_deadline().and_then(|at| self.clock.instant(at))
     }
 
-    /// Writes one packet of at most `Config::mtu` bytes to the start of `buf` and returns its
-    /// length; `None` when there is nothing to send now. `buf` must hold `Config::mtu` bytes.
+    /// Writes one packet to the start of `buf` and returns its length; `None` when there is nothing
+    /// to send now. `buf` must hold `Config::mtu` bytes, or `Config::max_mtu` where that is more.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         let now = self.clock.read(now);
         let length = self.write_packet(now, buf)?;
@@ -322,6 +327,20 @@ impl Association {
         self.abort_as_user(reason);
     }
 
+    /// Largest packet that the path is known to carry, bytes: `Config::mtu`, or more once a search
+    /// up to `Config::max_mtu` has found so.
+    pub fn packet_size(&self) -> usize {
+        self.path_mtu.current()
+    }
+
+    /// Says that packets take another path now: what is known of its MTU holds no longer.
+    pub fn path_changed(&mut self, now: Instant) {
+        let now = self.clock.read(now);
+        if self.state == State::Established {
+            self.start_path_mtu(now);
+        }
+    }
+
     /// Where the association is in its life.
     pub fn state(&self) -> State {
         self.state
@@ -345,6 +364,7 @@ impl Association {
             in_flight: self.outbound.in_flight(),
             peer_window: self.outbound.peer_window_left(),
             receive_buffered: self.receive_used(),
+            packet_size: self.packet_size(),
             packets_sent: self.counters.packets_sent,
             packets_received: self.counters.packets_received,
             packets_dropped: self.counters.packets_dropped,

@@ -14,10 +14,8 @@ impl Association {
             AckDue::No | AckDue::Now => None,
         };
         let sending = if self.is_connected() { self.outbound.deadline() } else { None };
-        [ack, sending, self.handshake.at, self.ending.at, self.heartbeat.at, self.resets.retry_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.handshake.at, self.ending.at, self.heartbeat.at, self.path_mtu.at];
+        own.into_iter().chain([ack, sending, self.resets.retry_at]).flatten().min()
     }
 
     pub(super) fn expire(&mut self, now: Nanos) {
@@ -39,6 +37,10 @@ impl Association {
         }
         if !self.over && due(self.heartbeat.at) {
             self.expire_heartbeat(now);
+        }
+        if !self.over {
+            self.leave_black_hole(now);
+            self.expire_path_mtu(now);
         }
         if !self.over && due(self.resets.retry_at) {
             self.expire_reset(now);

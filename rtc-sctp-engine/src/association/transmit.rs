@@ -6,13 +6,11 @@ use crate::clock::Nanos;
 use crate::wire::{PacketWriter, kind};
 
 /// Parameter type of the heartbeat contents (RFC 9260 §3.3.5).
-const HEARTBEAT_INFO: [u8; 4] = [0, 1, 0, 12];
+pub(super) const HEARTBEAT_INFO: [u8; 4] = [0, 1, 0, 12];
 
 impl Association {
     /// Writes the next packet into `buffer`.
     pub(super) fn write_packet(&mut self, now: Nanos, buffer: &mut [u8]) -> Option<usize> {
-        let limit = buffer.len().min(self.mtu);
-        let buffer = buffer.get_mut(..limit)?;
         if let Some(reply) = self.pending.replies.pop_front() {
             buffer.get_mut(..reply.len())?.copy_from_slice(&reply);
             return Some(reply.len());
@@ -33,7 +31,12 @@ impl Association {
                 packet.put(kind::COOKIE_ECHO, 0, &[&self.cookie]);
                 Some(packet.finish(false))
             }
-            _ => self.write_established(now, buffer),
+            _ => {
+                let limit = buffer.len().min(self.path_mtu.current());
+                let written = self.write_established(now, buffer.get_mut(..limit)?);
+                // A probe comes last, so that it shares no batch with packets of other sizes.
+                written.or_else(|| self.write_path_probe(now, buffer))
+            }
         }
     }
 
@@ -52,6 +55,7 @@ impl Association {
 
     fn write_established(&mut self, now: Nanos, buffer: &mut [u8]) -> Option<usize> {
         let mut packet = PacketWriter::new(buffer, self.ports(), self.peer_tag)?;
+        let size = packet.set_limit(self.mtu);
         if std::mem::take(&mut self.pending.cookie_ack) {
             packet.put(kind::COOKIE_ACK, 0, &[]);
         }
@@ -63,6 +67,10 @@ impl Association {
         self.write_control(now, &mut packet);
         if sends_data {
             self.outbound.fill_forward(now, &mut packet);
+            // What was lost goes in packets that the path carries for certain.
+            if !self.outbound.has_lost() {
+                packet.set_limit(size);
+            }
             self.outbound.fill(now, &mut packet);
         }
         if packet.is_empty() {

@@ -113,6 +113,7 @@ impl Outbound {
             progress.newest_resent = chunk.transmissions > 1;
         }
         self.rack.acknowledged(now, tsn, chunk, self.rtt.min());
+        self.large.acknowledged(chunk);
         if !chunk.counted {
             self.queue.acknowledge(chunk.fragment.message, length);
         }
@@ -196,6 +197,7 @@ impl Outbound {
         let Some(chunk) = self.outstanding.get(tsn).copied() else { return };
         loss.lost += usize::from(chunk.fragment.length);
         loss.sent_at = loss.sent_at.max(chunk.sent_at);
+        self.large.lost(&chunk);
         self.outstanding.mark_lost(tsn);
         let message = chunk.fragment.message;
         let spent =

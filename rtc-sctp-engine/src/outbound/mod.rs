@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod outstanding;
+mod packet_size;
 mod queue;
 mod rack;
 mod rtt;
@@ -9,6 +10,7 @@ mod timers;
 mod transmit;
 
 use outstanding::Outstanding;
+use packet_size::LargePackets;
 pub(crate) use queue::{ResetStage, SendQueue};
 use rack::Rack;
 pub(crate) use rtt::{RttEstimator, duration};
@@ -55,6 +57,7 @@ pub(crate) struct Outbound {
     undo: Option<Undo>,
     segment: usize,
     mtu: usize,
+    large: LargePackets,
     initial_window: usize,
     burst: usize,
     /// Receive window the peer advertised last.
@@ -100,6 +103,7 @@ impl Outbound {
             undo: None,
             segment,
             mtu,
+            large: LargePackets::default(),
             initial_window,
             burst,
             peer_window: 0,
@@ -140,6 +144,7 @@ impl Outbound {
         self.controller = Controller::new(self.kind, self.segment, self.initial_window);
         self.pacer = Pacer::new(self.burst);
         self.undo = None;
+        self.large = LargePackets::default();
         self.advanced = initial - 1;
         self.forward_due = false;
         self.credit = false;

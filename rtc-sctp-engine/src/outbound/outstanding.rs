@@ -27,6 +27,8 @@ pub(crate) struct OutChunk {
     pub(crate) counted: bool,
     pub(crate) transmissions: u32,
     pub(crate) sent_at: Nanos,
+    /// Sent last in a packet above the base size.
+    pub(crate) large: bool,
 }
 
 /// A transmission, in the order of time.
@@ -121,9 +123,18 @@ impl Outstanding {
             counted: false,
             transmissions: 1,
             sent_at: now,
+            large: false,
         });
         self.log.push_back(Transmission { tsn, sent_at: now });
         tsn
+    }
+
+    /// Notes that the chunks from `first` on were sent in a packet above the base size.
+    pub(crate) fn mark_large(&mut self, first: Tsn) {
+        let from = self.index(first).min(self.chunks.len());
+        for chunk in self.chunks.range_mut(from..) {
+            chunk.large = true;
+        }
     }
 
     /// Gives a placeholder its TSN; it is never sent.
@@ -134,6 +145,7 @@ impl Outstanding {
             counted: true,
             transmissions: 0,
             sent_at: 0,
+            large: false,
         });
     }
 
@@ -298,6 +310,7 @@ impl Outstanding {
         }
         chunk.state = ChunkState::InFlight;
         chunk.sent_at = now;
+        chunk.large = false;
         chunk.transmissions += 1;
         let length = usize::from(chunk.fragment.length);
         if was_lost {

@@ -211,8 +211,7 @@ impl SendQueue {
         }
     }
 
-    /// Cuts the next fragment to go into `room` payload bytes of a packet; a packet of its own
-    /// would have `full` bytes. `None` when nothing waits or it is better put into the next packet.
+    /// Cuts the next fragment, of at most `full` bytes, to go into `room` payload bytes of a packet. `None` when nothing waits or it is better put into the next packet.
     #[inline]
     pub(crate) fn cut(&mut self, now: Nanos, room: usize, full: usize) -> Option<Fragment> {
         let (stream_id, id) = self.front(now, full)?;
@@ -221,7 +220,7 @@ impl SendQueue {
         if left > room && (left <= full || room < MIN_SPLIT) {
             return None;
         }
-        let length = left.min(room);
+        let length = left.min(room).min(full);
         let beginning = message.cut == 0;
         let fragment = Fragment {
             message: id,

@@ -132,6 +132,7 @@ impl Outbound {
             self.start_undo(before);
         }
         self.mark_timed_out(now);
+        self.large.timed_out();
         self.pacer.set_rate(self.windows().cwnd, self.in_slow_start(), self.rtt.srtt());
         if closed { Expiry::Nothing } else { Expiry::Timeout }
     }

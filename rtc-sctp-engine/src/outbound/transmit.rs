@@ -16,6 +16,11 @@ impl Outbound {
         self.outstanding.has_lost() || self.queue.has_waiting()
     }
 
+    /// Whether chunks wait to be sent again.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.outstanding.has_lost()
+    }
+
     /// Whether DATA is likely to leave now, so that a SACK held back may go with it.
     pub(crate) fn is_ready(&self, now: Nanos) -> bool {
         let open = self.outstanding.in_flight() < self.windows().cwnd
@@ -32,6 +37,7 @@ impl Outbound {
             return false;
         }
         let before = self.outstanding.in_flight();
+        let first_new = self.outstanding.next_tsn();
         let mut chunks = 0;
         while packet.remaining() > self.header() {
             let again = match self.outstanding.next_lost() {
@@ -45,6 +51,9 @@ impl Outbound {
         }
         if chunks == 0 {
             return false;
+        }
+        if packet.length() > self.mtu {
+            self.outstanding.mark_large(first_new);
         }
         self.credit = false;
         self.immediate = false;

@@ -20,6 +20,8 @@ pub(crate) mod kind {
     pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
     pub(crate) const I_DATA: u8 = 64;
     pub(crate) const RECONFIG: u8 = 130;
+    /// RFC 4820.
+    pub(crate) const PAD: u8 = 132;
     pub(crate) const FORWARD_TSN: u8 = 192;
     pub(crate) const I_FORWARD_TSN: u8 = 194;
 }

@@ -3,7 +3,7 @@
 use super::init::{EDMID_DTLS, parameter};
 use super::parameter::Parameter;
 use super::{
-    COMMON_HEADER, Capabilities, Data, ResetResult, kind, padded,
+    CHUNK_HEADER, COMMON_HEADER, Capabilities, Data, ResetResult, kind, padded,
     reconfig::{OUTGOING_RESET, RESPONSE},
 };
 
@@ -12,6 +12,8 @@ use super::{
 pub(crate) struct PacketWriter<'a> {
     buffer: &'a mut [u8],
     length: usize,
+    /// Bytes that the packet may grow to.
+    limit: usize,
 }
 
 /// An outgoing SSN reset request (RFC 6525 §4.1).
@@ -42,12 +44,19 @@ impl<'a> PacketWriter<'a> {
         let ([s0, s1], [d0, d1]) = (ports.0.to_be_bytes(), ports.1.to_be_bytes());
         let [t0, t1, t2, t3] = tag.to_be_bytes();
         *header = [s0, s1, d0, d1, t0, t1, t2, t3, 0, 0, 0, 0];
-        Some(Self { buffer, length: COMMON_HEADER })
+        let limit = buffer.len();
+        Some(Self { buffer, length: COMMON_HEADER, limit })
+    }
+
+    /// Lets the packet grow to so many bytes, as far as the buffer has them; returns what it might
+    /// grow to before.
+    pub(crate) fn set_limit(&mut self, limit: usize) -> usize {
+        std::mem::replace(&mut self.limit, limit.min(self.buffer.len()))
     }
 
     /// Bytes left, a multiple of four.
     pub(crate) fn remaining(&self) -> usize {
-        self.buffer.len().saturating_sub(self.length) & !3
+        self.limit.saturating_sub(self.length) & !3
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -230,9 +239,27 @@ impl<'a> PacketWriter<'a> {
         self.put(kind, flags, &[&body])
     }
 
+    /// Bytes written.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Fills the packet up with a PAD chunk (RFC 4820 §3).
+    pub(crate) fn put_padding(&mut self) -> bool {
+        let size = self.remaining();
+        let Ok(length) = u16::try_from(size) else { return false };
+        let Some(mut rest) = self.claim(size).filter(|rest| rest.len() >= CHUNK_HEADER) else {
+            return false;
+        };
+        copy_prefix(&mut rest, &[kind::PAD, 0]);
+        copy_prefix(&mut rest, &length.to_be_bytes());
+        rest.fill(0);
+        true
+    }
+
     /// Takes `size` bytes off the buffer, or none when they do not fit.
     fn claim(&mut self, size: usize) -> Option<&mut [u8]> {
-        let end = self.length.checked_add(size)?;
+        let end = self.length.checked_add(size).filter(|end| *end <= self.limit)?;
         let claimed = self.buffer.get_mut(self.length..end)?;
         self.length = end;
         Some(claimed)

@@ -88,6 +88,8 @@ pub struct Link {
     pub delay: Duration,
     /// Added to the delay of each packet, evenly spread between zero and this. Reorders.
     pub jitter: Duration,
+    /// Largest packet carried, bytes.
+    pub mtu: usize,
     /// Bytes per second; 0 for no limit.
     pub bandwidth: u64,
     /// Bytes that may wait for the bottleneck.
@@ -112,6 +114,7 @@ impl Default for Link {
         Self {
             delay: Duration::from_millis(5),
             jitter: Duration::ZERO,
+            mtu: usize::MAX,
             bandwidth: 0,
             queue: u64::MAX,
             loss: Loss::Random(0.0),
@@ -131,6 +134,10 @@ impl Default for Link {
 impl Link {
     /// When a packet sent at `now` arrives; none, one or two times.
     pub fn carry(&mut self, rng: &mut Rng, now: Duration, size: usize) -> Vec<Duration> {
+        if size > self.mtu {
+            self.dropped += 1;
+            return Vec::new();
+        }
         let lost = match self.loss {
             Loss::Random(p) => rng.chance(p),
             Loss::Bursts(to_bad, to_good, p) => {
@@ -249,7 +256,7 @@ impl Pair {
     /// Sends what both ends have to send and collects their events.
     pub fn flush(&mut self) {
         let now = self.instant();
-        let mut buffer = [0_u8; 1500];
+        let mut buffer = [0_u8; 9000];
         for end in 0..2 {
             while let Some(length) = self.ends[end].poll_transmit(now, &mut buffer) {
                 self.packets[end] += 1;

@@ -98,6 +98,7 @@ fn link() -> impl Strategy<Value = Link> {
             loss_percent,
             duplicate_percent,
             damage_percent,
+            mtu: 0,
         },
     )
 }

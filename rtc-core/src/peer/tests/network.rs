@@ -56,6 +56,8 @@ pub(super) struct Link {
     pub(super) loss_percent: u64,
     pub(super) duplicate_percent: u64,
     pub(super) damage_percent: u64,
+    /// Largest datagram carried, bytes; 0 for no limit.
+    pub(super) mtu: usize,
 }
 
 /// A configuration for paths that lose a fifth: the association must not give up by bad luck.
@@ -313,7 +315,8 @@ impl Network {
     }
 
     fn carry(&mut self, to: usize, datagram: Vec<u8>) {
-        if self.rng.percent(self.link.loss_percent) {
+        let too_large = self.link.mtu > 0 && datagram.len() > self.link.mtu;
+        if too_large || self.rng.percent(self.link.loss_percent) {
             return;
         }
         for _ in 0..=u8::from(self.rng.percent(self.link.duplicate_percent)) {

@@ -7,8 +7,14 @@ use crate::config::DataChannelInit;
 use crate::sdp::{Description, DescriptionKind};
 use crate::state::ConnectionState::Connected;
 
-const LINK: Link =
-    Link { delay_ms: 10, jitter_ms: 0, loss_percent: 0, duplicate_percent: 0, damage_percent: 0 };
+const LINK: Link = Link {
+    delay_ms: 10,
+    jitter_ms: 0,
+    loss_percent: 0,
+    duplicate_percent: 0,
+    damage_percent: 0,
+    mtu: 0,
+};
 
 /// Makes the answer that is delivered out of the offer and the answer.
 type Change = dyn Fn(&str, &str) -> String;
