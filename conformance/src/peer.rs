@@ -335,9 +335,18 @@ impl Drop for Channel {
 
 /// Waits for a condition no callback announces.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    eventually_or(what, || if holds() { Ok(()) } else { Err("") });
+}
+
+/// As [`eventually`], and tells what it was last that stood in the way.
+pub(crate) fn eventually_or<E: std::fmt::Display>(
+    what: &str,
+    mut attempt: impl FnMut() -> Result<(), E>,
+) {
     let deadline = std::time::Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(std::time::Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+    while let Err(obstacle) = attempt() {
+        let now = std::time::Instant::now();
+        assert!(now < deadline, "waited {PATIENCE:?} for {what} {obstacle}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -159,9 +159,13 @@ pub(crate) fn thread_names() -> Vec<String> {
         .collect()
 }
 
-/// Open file descriptors of this process.
-pub(crate) fn open_files() -> usize {
-    fs::read_dir("/proc/self/fd").map_or(0, |list| list.count().saturating_sub(1))
+/// Open file descriptors of this process: what each leads to.
+pub(crate) fn open_files() -> Vec<String> {
+    let Ok(list) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    // The descriptor of the list itself is closed by then, and leads nowhere.
+    let paths: Vec<_> = list.flatten().map(|entry| entry.path()).collect();
+    let targets = paths.iter().filter_map(|path| fs::read_link(path).ok());
+    targets.map(|target| target.to_string_lossy().into_owned()).collect()
 }
 
 /// Resident memory of this process in KiB, after handing free pages back.
