@@ -3,6 +3,7 @@
 use crate::backends::{self, Ice};
 use crate::ffi::{Lib, Library};
 use crate::outcome::skip;
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -90,6 +91,14 @@ impl Lab {
         if let Err(reason) = crate::sys::add_interfaces() {
             skip(&format!("no interfaces: {reason}"));
         }
+    }
+
+    /// Demands that names be looked up at a socket of the test's, which is returned.
+    pub(crate) fn need_names(&self) -> UdpSocket {
+        if let Err(reason) = &self.network {
+            skip(&format!("no network namespace: {reason}"));
+        }
+        crate::sys::own_names().unwrap_or_else(|reason| skip(&format!("no names: {reason}")))
     }
 
     /// The other library, or the library itself.

@@ -125,7 +125,9 @@ pub fn cleanup() {
     if let Some(engine) = engine {
         let now = Instant::now();
         if !unload(&engine, now + GOODBYE, now + CALLBACKS) {
-            log::error!("a callback was still running when the library was unloaded");
+            log::error!(
+                "a callback or a look-up of a name was still running when the library was unloaded"
+            );
         }
     }
 }
@@ -141,7 +143,9 @@ pub fn cleanup_now(deadline: Instant) -> Result<()> {
     let Some(engine) = engine else { return Ok(()) };
     match unload(&engine, Instant::now(), deadline) {
         true => Ok(()),
-        false => Err(Error::failure("a callback was still running at the deadline")),
+        false => Err(Error::failure(
+            "a callback or a look-up of a name was still running at the deadline",
+        )),
     }
 }
 

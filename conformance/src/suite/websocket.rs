@@ -27,9 +27,13 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("events before their callbacks are told when those are set", late_callbacks),
         Case::new("every way to fail is one error and one closed", failures),
         Case::new("connecting takes no longer than its timeout at any stage", timeouts),
+        Case::new("a look-up that gets no answer stops nobody", unanswered_lookup)
+            .fixes("look-ups of names")
+            .limit(25),
         Case::new("a server's timeout holds for its clients", server_timeout)
             .fixes("B-27")
             .limit(20),
+        Case::new("who sends a byte now and then is timed out", dripping).fixes("B-27").limit(20),
         Case::new("a silent client stops no other", silent_client),
         Case::new("closing while connecting closes at once", close_connecting)
             .fixes("B-19")
@@ -278,6 +282,55 @@ fn timeouts(lab: &Lab) {
     expect_failure(&client, "Connection timed out");
 }
 
+fn unanswered_lookup(lab: &Lab) {
+    const COUNT: usize = 50;
+    const NAME: &[u8] = b"\x06silent\x04test";
+    let lib = lab.lib;
+    let names = lab.need_names();
+    let was_asked = || {
+        let mut question = [0; 512];
+        let length = names.recv(&mut question).expect("a question");
+        question[..length].windows(NAME.len()).any(|window| window == NAME)
+    };
+    // The timeout holds while the name of the server or of a proxy is looked up.
+    let short = WsConfig { timeout_ms: 400, insecure: true, ..WsConfig::default() };
+    let proxied = WsConfig { proxy: Some(c("http://silent.test:1")), ..short.clone() };
+    for (url, config) in [
+        ("ws://silent.test/", &short),
+        ("wss://silent.test/", &short),
+        ("ws://127.0.0.1/", &proxied),
+    ] {
+        let begun = Instant::now();
+        let client = connect_with(lib, url, config);
+        assert!(was_asked(), "{url}: nobody asked for the name");
+        expect_failure(&client, "Connection timed out");
+        assert!(begun.elapsed() >= Duration::from_millis(400), "{url}");
+    }
+    // Others connect meanwhile, over TLS as well.
+    let patient = WsConfig { timeout_ms: 3_600_000, ..WsConfig::default() };
+    let hanging: Vec<Channel> =
+        (0..COUNT).map(|_| connect_with(lib, "ws://silent.test/", &patient)).collect();
+    for tls in [false, true] {
+        let server = Server::with(lib, &WsServerConfig { tls, ..WsServerConfig::loopback() });
+        let url = server.url().replace("ws:", if tls { "wss:" } else { "ws:" });
+        let insecure = WsConfig { insecure: true, ..WsConfig::default() };
+        let near = connect_with(lib, &url, &insecure);
+        near.wait_open();
+        near.send_text(c"x");
+        server.client(0).wait_messages(1);
+    }
+    // Nobody waits for the answer: neither who closes nor who deletes.
+    for (n, client) in hanging.iter().enumerate() {
+        assert!(!client.is_open() && !client.is_closed());
+        if n % 2 == 0 {
+            assert_eq!(client.by_id(ById::CLOSE), OK);
+            assert!(client.is_closed());
+            assert_eq!(client.count(&Event::Closed), 1);
+        }
+        assert_eq!(client.delete(), OK);
+    }
+}
+
 fn server_timeout(lab: &Lab) {
     let config = WsServerConfig { timeout_ms: 400, ..WsServerConfig::loopback() };
     let server = Server::with(lab.lib, &config);
@@ -287,6 +340,50 @@ fn server_timeout(lab: &Lab) {
     client.inbox.wait_event(client.id, &Event::Error("Connection timed out".into()));
     client.wait_closed();
     assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+/// Sends `bytes` one by one until they are no longer taken.
+fn drip(raw: &mut crate::websocket::Raw, bytes: &[u8]) {
+    for byte in bytes.iter().cycle() {
+        if !raw.try_send([*byte]) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn dripping(lab: &Lab) {
+    // Clients of a server: headers, and a record of TLS as long as they come.
+    for tls in [false, true] {
+        let config = WsServerConfig { timeout_ms: 400, tls, ..WsServerConfig::loopback() };
+        let server = Server::with(lab.lib, &config);
+        let mut raw = crate::websocket::Raw::dial(server.port);
+        let begun = Instant::now();
+        match tls {
+            false => raw.send("GET / HTTP/1.1\r\nX: "),
+            true => raw.send([22, 3, 1, 0x3f, 0xff, 1]),
+        }
+        drip(&mut raw, b"x");
+        let client = server.client(0);
+        client.inbox.wait_event(client.id, &Event::Error("Connection timed out".into()));
+        client.wait_closed();
+        assert!(begun.elapsed() >= Duration::from_millis(400), "TLS: {tls}");
+        let near = connect_with(
+            lab.lib,
+            &server.url().replace("ws:", if tls { "wss:" } else { "ws:" }),
+            &WsConfig { insecure: true, ..WsConfig::default() },
+        );
+        near.wait_open();
+    }
+    // A server of a client.
+    let raw = RawServer::new();
+    let short = WsConfig { timeout_ms: 400, ..WsConfig::default() };
+    let client = connect_with(lab.lib, &raw.url(), &short);
+    let mut other = raw.accept();
+    other.head();
+    other.send("HTTP/1.1 101 Switching Protocols\r\nX: ");
+    drip(&mut other, b"x");
+    expect_failure(&client, "Connection timed out");
 }
 
 fn silent_client(lab: &Lab) {

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::ffi::*;
-use crate::inbox::{Event, Message};
+use crate::inbox::{Event, Inbox, Message, Recorded};
 use crate::lab::Lab;
 use crate::outcome::Rows;
 use crate::peer::{Channel, c};
@@ -34,6 +34,12 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("pings that nobody answers fail the connection", outstanding_pings),
         Case::new("every frame of a client is masked with a mask of its own", masks),
         Case::new("a close frame is answered, and the server ends the connection", close_answered),
+        Case::new("a message right before the end can be answered", answered_before_end)
+            .fixes("strict frames")
+            .limit(20),
+        Case::new("a callback that blocks does not hold up the end", end_amid_callback)
+            .fixes("WebSocket callbacks that block")
+            .limit(20),
         Case::new("closing waits no more than ten seconds for the answer", close_unanswered),
         Case::new("a frame against the protocol fails the connection with the right code", frames)
             .fixes("strict frames")
@@ -339,6 +345,68 @@ fn close_answered(lab: &Lab) {
     client.wait_closed();
 }
 
+/// A way to end a connection, and the close frame that answers it.
+type End = (&'static str, Vec<u8>, (u8, Vec<u8>));
+
+fn ends(mask: bool) -> [End; 2] {
+    let answer = |code: u16| (CLOSE, code.to_be_bytes().to_vec());
+    [
+        ("a goodbye", frame(CLOSE, b"\x03\xe8", mask), answer(1000)),
+        ("a violation", frame(0xc1, b"x", mask), answer(1002)),
+    ]
+}
+
+fn answered_before_end(lab: &Lab) {
+    let mut rows = Rows::new();
+    let lib = lab.lib;
+    let echo = move |_: &Inbox, recorded: &Recorded| {
+        if let Event::Message(message) = &recorded.event {
+            lib.send_binary(recorded.owner, message.bytes());
+        }
+    };
+    let echoed = || Some((BINARY, b"question".to_vec()));
+    let server = Server::new(lib);
+    server.inbox.hook(echo);
+    for (name, end, close) in ends(true) {
+        let mut raw = Raw::client(server.port);
+        raw.send([frame(BINARY, b"question", true), end].concat());
+        rows.equal(format!("server, {name}: answer"), raw.read_frame(), echoed());
+        rows.equal(format!("server, {name}: close"), raw.read_frame(), Some(close));
+    }
+    for (name, end, close) in ends(false) {
+        let raw = RawServer::new();
+        let client = connect(lib, &raw.url());
+        client.inbox.hook(echo);
+        let (mut other, _) = raw.upgrade();
+        client.wait_open();
+        other.send([frame(BINARY, b"question", false), end].concat());
+        rows.equal(format!("client, {name}: answer"), other.read_frame(), echoed());
+        rows.equal(format!("client, {name}: close"), other.read_frame(), Some(close));
+        client.wait_closed();
+    }
+}
+
+fn end_amid_callback(lab: &Lab) {
+    let mut rows = Rows::new();
+    for (name, end, close) in ends(true) {
+        let server = Server::new(lab.lib);
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        server.inbox.hook(move |_, recorded| {
+            if matches!(recorded.event, Event::Message(_)) {
+                let _ = wait.lock().map(|wait| wait.recv());
+            }
+        });
+        let mut raw = Raw::client(server.port);
+        raw.send([frame(BINARY, b"x", true), end].concat());
+        rows.equal(name, raw.read_frame(), Some(close));
+        let far = server.client(0);
+        rows.equal(format!("{name}: told too early"), far.count(&Event::Closed), 0);
+        drop(go_on);
+        far.wait_closed();
+    }
+}
+
 fn close_unanswered(lab: &Lab) {
     let raw = RawServer::new();
     let client = connect(lab.lib, &raw.url());
@@ -445,6 +513,13 @@ fn bad_utf8(lab: &Lab) {
         rows.equal(name, raw.close_code(), Some(1007));
         failed(&mut rows, name, &server.client(n));
     }
+    let raw = RawServer::new();
+    let client = connect(lab.lib, &raw.url());
+    let (mut other, _) = raw.upgrade();
+    client.wait_open();
+    other.send([frame(0x01, b"\xe2", false), frame(0x80, b"\x28", false)].concat());
+    rows.equal("a client", other.close_code(), Some(1007));
+    failed(&mut rows, "a client", &client);
 }
 
 fn oversize(lab: &Lab) {
@@ -492,6 +567,21 @@ fn broken(lab: &Lab) {
         rows.equal(format!("reset {reset}: errors"), far.count(&error), 1);
         rows.equal(format!("reset {reset}: closed"), far.count(&Event::Closed), 1);
         rows.equal(format!("reset {reset}: messages"), far.messages().len(), 0);
+    }
+    for reset in [true, false] {
+        let raw = RawServer::new();
+        let client = connect(lab.lib, &raw.url());
+        let (mut other, _) = raw.upgrade();
+        client.wait_open();
+        other.send(&frame(BINARY, &[1; 1000], false)[..500]);
+        match reset {
+            true => other.reset(),
+            false => drop(other),
+        }
+        client.wait_closed();
+        let error = Event::Error("TCP connection failed".into());
+        rows.equal(format!("client, reset {reset}: errors"), client.count(&error), 1);
+        rows.equal(format!("client, reset {reset}: closed"), client.count(&Event::Closed), 1);
     }
 }
 

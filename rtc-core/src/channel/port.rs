@@ -208,6 +208,12 @@ impl Port {
         self.news.fetch_or(news, Ordering::AcqRel);
     }
 
+    /// Whether messages wait for the application.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn has_received(&self) -> bool {
+        !self.state.lock().received.is_empty()
+    }
+
     /// True while somebody listens for messages.
     pub(crate) fn has_message_handler(&self) -> bool {
         self.slots.lock().message.is_some()

@@ -5,13 +5,15 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::codec::{Event, Outgoing};
 use super::connect::{self, Connected, Failure, Stage};
-use super::socket::{CLOSE_PATIENCE, Phase, State, WebSocket};
+use super::socket::{CLOSE_PATIENCE, Ending, Phase, State, WebSocket};
+use crate::channel::news;
 use crate::engine::Duty;
 use crate::error::Error;
 use crate::runtime::Timer;
@@ -21,6 +23,12 @@ const READ: usize = 128 * 1024;
 
 /// How many messages are taken before it is looked whether the queue is full.
 const STRETCH: usize = 32;
+
+/// How long the end of a connection waits for the application to be told the messages before.
+const TELLING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it waits where no callback takes messages, or not yet.
+const TAKING_PATIENCE: Duration = Duration::from_millis(100);
 
 /// When the driver looks again although nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -188,6 +196,15 @@ impl<'a> Pump<'a> {
     fn read(&mut self, state: &mut State, flushed: bool, cx: &mut Context<'_>) -> Poll<Step> {
         let socket = self.socket;
         let Some(live) = &mut state.live else { return Poll::Ready(Step::Done) };
+        match live.ending {
+            Some(_) if state.phase == Phase::Open => return Poll::Pending,
+            Some((ending, _)) => {
+                live.ending = None;
+                socket.finish(state, ending);
+                return Poll::Ready(Step::Again);
+            }
+            None => {}
+        }
         let is_over = state.phase == Phase::Closed;
         if is_over && flushed && live.end_first {
             match live.link.poll_shutdown(cx) {
@@ -237,7 +254,7 @@ impl<'a> Pump<'a> {
                 Ok(None) => return,
                 Err(violation) => {
                     log::warn!("WebSocket: {violation}");
-                    return self.fail(state, violation.close_code());
+                    return self.finish(state, Ending::Violation(violation.close_code()));
                 }
             };
             match event {
@@ -257,29 +274,33 @@ impl<'a> Pump<'a> {
                 }
                 Event::Ping(payload) => {
                     if live.answer_ping(payload).is_err() {
-                        return self.fail(state, 1011);
+                        return socket.finish(state, Ending::Violation(1011));
                     }
                 }
                 Event::Pong => self.unanswered = 0,
-                Event::Close(code) => {
-                    live.close_received = true;
-                    // An answer that cannot be sent is none to wait for.
-                    let _ = live.send_close(code);
-                    return socket.end(state, None);
-                }
+                Event::Close(code) => return self.finish(state, Ending::Close(code)),
             }
         }
     }
 
-    /// The other side violated the protocol: it is told, and the connection ends.
-    fn fail(&mut self, state: &mut State, code: u16) {
-        if let Some(live) = &mut state.live {
-            live.close_received = true;
-            live.end_first = true;
-            // A connection that is broken as well ends anyway.
-            let _ = live.send_close(Some(code));
+    /// The other side ends the connection. Its messages that came before may be answered: the end
+    /// waits until the application has been told them.
+    fn finish(&mut self, state: &mut State, ending: Ending) {
+        let socket = self.socket;
+        let has_handler = socket.port.has_message_handler();
+        let may_answer = has_handler || socket.port.has_received();
+        match &mut state.live {
+            Some(live) if may_answer && state.phase == Phase::Open => {
+                let patience = if has_handler { TELLING_PATIENCE } else { TAKING_PATIENCE };
+                live.ending = Some((ending, Instant::now() + patience));
+                if has_handler {
+                    // The lane will say when it has told them.
+                    socket.is_ending.store(true, Ordering::Release);
+                    socket.port.add_news(news::MESSAGES);
+                }
+            }
+            _ => socket.finish(state, ending),
         }
-        self.socket.end(state, Some(Stage::Upgrade.text()));
     }
 
     /// The connection broke.
@@ -304,17 +325,23 @@ impl<'a> Pump<'a> {
         let now = Instant::now();
         let Some(live) = &mut state.live else { return Poll::Ready(Step::Done) };
         let close_by = match state.phase {
-            Phase::Open => None,
+            Phase::Open => live.ending.map(|(_, deadline)| deadline),
             Phase::Connecting | Phase::Closing | Phase::Closed => {
                 Some(*live.close_by.get_or_insert(now + CLOSE_PATIENCE))
             }
         };
         if close_by.is_some_and(|deadline| deadline <= now) {
+            if let Some((ending, _)) = live.ending.take() {
+                self.socket.finish(state, ending);
+                return Poll::Ready(Step::Again);
+            }
             self.socket.end(state, None);
             return Poll::Ready(Step::Done);
         }
         let mut due = close_by.unwrap_or(now + IDLE);
-        if let (Phase::Open, Some(interval)) = (state.phase, self.socket.config.ping_interval) {
+        if let (Phase::Open, Some(interval)) = (state.phase, self.socket.config.ping_interval)
+            && live.ending.is_none()
+        {
             let next = self.heard.max(self.pinged) + interval;
             if next <= now {
                 return Poll::Ready(self.ping(state, now));

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::codec::{self, Decoder, Outgoing, Role};
-use super::connect;
+use super::connect::{self, Stage};
 use super::driver;
 use super::link::Link;
 use super::url::WsUrl;
@@ -40,6 +40,15 @@ const MAX_BURST: usize = 128 * 1024;
 
 /// While more than this waits to be sent, only the latest ping is answered (RFC 6455 §5.5.3).
 const MAX_WAITING_FOR_PONGS: usize = 64 * 1024;
+
+/// How the other side ends a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// It says goodbye, with this code.
+    Close(Option<u16>),
+    /// It violates the protocol, and is told this code.
+    Violation(u16),
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -76,6 +85,8 @@ pub(super) struct Live {
     pong: Option<Vec<u8>>,
     pub(super) close_sent: bool,
     pub(super) close_received: bool,
+    /// How it ends once the messages before have been told, and until when that is waited for.
+    pub(super) ending: Option<(Ending, Instant)>,
     /// When to give up waiting for the other side's end.
     pub(super) close_by: Option<Instant>,
     /// We end the connection; otherwise the other side does (RFC 6455 §7.1.1).
@@ -90,6 +101,8 @@ pub struct WebSocket {
     pub(super) engine: Arc<Engine>,
     lane: Arc<Lane>,
     pub(super) port: Port,
+    /// There may be an [`Ending`] that waits.
+    pub(super) is_ending: AtomicBool,
     pub(super) state: Mutex<State>,
 }
 
@@ -128,6 +141,7 @@ impl WebSocket {
             engine,
             lane,
             port: Port::lasting(),
+            is_ending: AtomicBool::new(false),
             state: Mutex::new(State {
                 phase: Phase::Connecting,
                 live: None,
@@ -177,6 +191,7 @@ impl WebSocket {
             pong: None,
             close_sent: false,
             close_received: false,
+            ending: None,
             close_by: None,
             end_first: self.role == Role::Server,
         });
@@ -194,6 +209,33 @@ impl WebSocket {
             self.port.add_error(text.to_owned());
         }
         self.port.add_news(news::CLOSED);
+    }
+
+    /// Ends as the other side has it.
+    pub(super) fn finish(&self, state: &mut State, ending: Ending) {
+        let (code, error) = match ending {
+            Ending::Close(code) => (code, None),
+            Ending::Violation(code) => (Some(code), Some(Stage::Upgrade.text())),
+        };
+        if let Some(live) = &mut state.live {
+            live.close_received = true;
+            live.end_first |= error.is_some();
+            // An answer that cannot be sent is none to wait for.
+            let _ = live.send_close(code);
+        }
+        self.end(state, error);
+    }
+
+    /// The messages before the end have been told.
+    fn finish_waiting(&self) {
+        self.is_ending.store(false, Ordering::Release);
+        let mut state = self.state.lock();
+        let ending = state.live.as_mut().and_then(|live| live.ending.take());
+        let Some((ending, _)) = ending else { return };
+        self.finish(&mut state, ending);
+        drop(state);
+        self.wake();
+        self.ring();
     }
 
     /// Has the news told.
@@ -411,6 +453,9 @@ impl Source for WebSocket {
 impl Bell for WebSocket {
     fn run(&self) {
         self.port.tell_news(self);
+        if self.is_ending.load(Ordering::Acquire) && !self.port.has_news() {
+            self.finish_waiting();
+        }
     }
 
     fn rung(&self) -> &AtomicBool {
