@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tries WebSockets of the library in PREFIX against other implementations and Autobahn's cases, with
-# the real library in REAL among them. The reports of
-# Autobahn's cases are left in target/interop/autobahn/*/index.html.
+# the real library in REAL among them; then, with OpenSSL, what has TLS. The reports of Autobahn's
+# cases are left in target/interop/autobahn/*/index.html.
 #
 #     scripts/websockets.sh PREFIX REAL [OPTION of run.py]...
 set -euo pipefail
@@ -10,6 +10,22 @@ export RTC_LIB=$1/lib/libdatachannel.so RTC_PEER_LIB=$2/lib/libdatachannel.so
 shift 2
 conformance/interop/install.sh websocket
 cargo build --quiet --locked --package conformance
-cargo build --quiet --locked --package librtc --example websocket_echo
-python3 conformance/interop/websocket/run.py --conformance target/debug/conformance \
-	--echo target/debug/examples/websocket_echo --work target/interop "$@"
+
+# attempt TLS [OPTION]...: tries the library, and the example built with that TLS.
+attempt() {
+	local tls=$1
+	shift
+	echo "with $tls:"
+	cargo build --quiet --locked --package librtc --example websocket_echo \
+		--no-default-features --features "ice-agent,tls-$tls,websocket" &&
+		python3 conformance/interop/websocket/run.py --conformance target/debug/conformance \
+			--echo target/debug/examples/websocket_echo --tls "$tls" --work target/interop "$@"
+}
+
+failed=0
+attempt rustls "$@" || failed=1
+cargo build --quiet --locked --package rtc-capi \
+	--no-default-features --features ice-agent,tls-openssl,media,websocket
+RTC_LIB=$PWD/target/debug/libdatachannel.so
+attempt openssl --only TLS "$@" || failed=1
+exit "$failed"

@@ -2,8 +2,11 @@
 //!
 //! ```sh
 //! cargo run --example websocket_echo -- serve          # prints the port; ends with its input
+//! cargo run --example websocket_echo -- serve tls
 //! cargo run --example websocket_echo -- autobahn ws://127.0.0.1:9001
 //! ```
+//!
+//! A server with `wss://` may have any certificate.
 
 use std::io::Read;
 use std::sync::mpsc;
@@ -19,24 +22,24 @@ const AGENT: &str = "librtc";
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve"] => serve()?,
+        ["serve"] => serve(false)?,
+        ["serve", "tls"] => serve(true)?,
         ["autobahn", url] => autobahn(url)?,
-        _ => eprintln!("websocket_echo serve | autobahn URL"),
+        _ => eprintln!("websocket_echo serve [tls] | autobahn URL"),
     }
     librtc::cleanup();
     Ok(())
 }
 
-fn serve() -> Result<()> {
-    let server = WebSocketServer::builder()
-        .bind_address("127.0.0.1")
-        .max_message_size(LARGEST)
-        .listen(|socket| {
-            socket.on_message(echo);
-            // The handle lives as long as the connection: the callback that takes it drops it.
-            let handle = std::sync::Mutex::new(Some(socket.clone()));
-            socket.on_closed(move |_| drop(handle.lock().map(|mut handle| handle.take())));
-        })?;
+fn serve(tls: bool) -> Result<()> {
+    let builder = WebSocketServer::builder().bind_address("127.0.0.1").max_message_size(LARGEST);
+    let builder = if tls { builder.tls_generated()? } else { builder };
+    let server = builder.listen(|socket| {
+        socket.on_message(echo);
+        // The handle lives as long as the connection: the callback that takes it drops it.
+        let handle = std::sync::Mutex::new(Some(socket.clone()));
+        socket.on_closed(move |_| drop(handle.lock().map(|mut handle| handle.take())));
+    })?;
     println!("{}", server.port());
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     Ok(())
@@ -70,7 +73,8 @@ fn run(
 ) -> Result<Option<Message>> {
     let (closed, end) = mpsc::channel();
     let (first, message) = mpsc::channel();
-    let socket = WebSocket::builder().max_message_size(LARGEST).connect(url)?;
+    let builder = WebSocket::builder().max_message_size(LARGEST);
+    let socket = builder.disable_tls_verification().connect(url)?;
     socket.on_message(move |socket, message| {
         let _ = first.send(message.clone());
         handler(socket, message);

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """WebSockets of the library under test against independent implementations, in both roles.
 
-    run.py --conformance PROGRAM --echo PROGRAM --work DIRECTORY [--only NAME]... [--strict]
+    run.py --conformance PROGRAM --echo PROGRAM --work DIRECTORY
+           [--tls NAME] [--only NAME]... [--strict]
 
 The first program is the built `conformance`; `RTC_LIB` names the library under test and
 `RTC_PEER_LIB`, if it is set, another one to talk to. The second is the example `websocket_echo`,
-for the Autobahn cases: one of them wants a zero byte echoed in a text, which C strings cannot hold. `install.sh websocket` installs the implementations below DIRECTORY.
+for the Autobahn cases: one of them wants a zero byte echoed in a text, which C strings cannot hold.
+`install.sh websocket` installs the implementations below DIRECTORY.
 One that is missing is reported as skipped; with --strict that is a failure. The reports of the
-Autobahn cases are left in DIRECTORY/autobahn, to be opened with a browser.
+Autobahn cases are left in DIRECTORY/autobahn, to be opened with a browser; those over TLS in
+folders that end with what --tls says.
 """
 
 import argparse
+import asyncio
 import http.server
 import json
 import os
@@ -19,6 +23,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -31,6 +36,8 @@ PATIENCE = 120
 # Performance (9) is measured elsewhere; compression (12, 13) is not offered.
 LEFT_OUT = ["9.*", "12.*", "13.*"]
 CASES = 247
+# How many may fail the first time.
+CHANCES = 5
 
 
 class Missing(Exception):
@@ -41,6 +48,7 @@ class Lab:
     def __init__(self, options):
         self.program = options.conformance
         self.echo = options.echo
+        self.tls = options.tls
         self.work = pathlib.Path(options.work).resolve()
 
     def python(self, module):
@@ -124,50 +132,123 @@ def free_port():
 
 # Autobahn's cases.
 
-def kosoku(lab, *more):
-    lab.python("kosoku")
-    program = str(lab.work / "venv/bin/kosoku")
-    return [program, *(part for case in LEFT_OUT for part in ("-x", case)), *more]
-
-
 def judge(folder):
-    """Counts what the report says; everything must be as the cases want it."""
-    counts, bad = {}, []
+    """Reads a report: how many cases there are of each verdict, and those that are not as they
+    should be. What is INFORMATIONAL has no right or wrong."""
+    counts, bad = {}, {}
     for results in json.loads((folder / "index.json").read_text()).values():
         for case, result in results.items():
             verdicts = (result["behavior"], result["behaviorClose"])
             counts[verdicts[0]] = counts.get(verdicts[0], 0) + 1
-            if any(verdict not in ("OK", "INFORMATIONAL", "NON-STRICT") for verdict in verdicts):
-                bad.append(f"{case}: {' '.join(verdicts)}")
+            if any(verdict not in ("OK", "INFORMATIONAL") for verdict in verdicts):
+                bad[case] = " ".join(verdicts)
+    return counts, bad
+
+
+def autobahn(lab, name, go):
+    """Goes through all cases. They allow a second for each answer, which a busy machine may miss:
+    a case that fails gets another chance by itself."""
+    folder = lab.work / "autobahn" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    go(folder, kosoku(lab, *(part for case in LEFT_OUT for part in ("-x", case))))
+    counts, bad = judge(folder)
     told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-    if bad or sum(counts.values()) != CASES:
-        raise RuntimeError(f"{told}; failed: {'; '.join(bad) or 'none'}")
+    told += "".join(f"; {case}: {verdicts}" for case, verdicts in bad.items())
+    if sum(counts.values()) != CASES or len(bad) > CHANCES:
+        raise RuntimeError(told)
+    for case in bad:
+        again = folder / f"again-{case}"
+        go(again, kosoku(lab, "-i", case))
+        if judge(again)[1] or not judge(again)[0]:
+            raise RuntimeError(f"{told}; {case} failed twice")
+        told += f"; {case} passed by itself"
     return f"{told}; {folder}/index.html"
 
 
-def autobahn_server(lab):
-    folder = lab.work / "autobahn/server"
-    shutil.rmtree(folder, ignore_errors=True)
-    with Server([lab.echo, "serve"], None) as port:
-        run(kosoku(lab, "-m", "fuzzingclient", "-p", "2", "-o", str(folder), f"127.0.0.1:{port}"))
-    return judge(folder)
+def kosoku(lab, *more):
+    lab.python("kosoku")
+    return [str(lab.work / "venv/bin/kosoku"), *more]
 
 
-def autobahn_client(lab):
-    folder = lab.work / "autobahn/client"
-    shutil.rmtree(folder, ignore_errors=True)
-    port = free_port()
-    command = kosoku(lab, "-m", "fuzzingserver", "-o", str(folder), f"127.0.0.1:{port}")
-    with open(lab.work / "kosoku.log", "w", encoding="utf-8") as log:
-        fuzzer = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+def autobahn_server(lab, tls=False):
+    def go(folder, command):
+        more = ["tls"] if tls else []
+        with Server([lab.echo, "serve", *more], None) as port, Relay(port, "client", tls) as near:
+            run([*command, "-m", "fuzzingclient", "-p", "2", "-o", str(folder),
+                 f"127.0.0.1:{near}"])
+    return autobahn(lab, f"server-{lab.tls}" if tls else "server", go)
+
+
+def autobahn_client(lab, tls=False):
+    def go(folder, command):
+        port = free_port()
+        command = [*command, "-m", "fuzzingserver", "-o", str(folder), f"127.0.0.1:{port}"]
+        with open(lab.work / "kosoku.log", "w", encoding="utf-8") as log:
+            fuzzer = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            wait_listening(port, fuzzer)
+            with Relay(port, "server", tls) as near:
+                run([lab.echo, "autobahn", f"{'wss' if tls else 'ws'}://127.0.0.1:{near}"])
+        finally:
+            # It writes its report when it is interrupted.
+            fuzzer.send_signal(signal.SIGINT)
+            fuzzer.wait(PATIENCE)
+    return autobahn(lab, f"client-{lab.tls}" if tls else "client", go)
+
+
+class Relay:
+    """Stands before a port and speaks TLS, which Autobahn's cases do not: as the client of that
+    port, or as the server in front of it. Without TLS it is not there at all."""
+
+    def __init__(self, port, role, tls):
+        self.port, self.role, self.tls = port, role, tls
+
+    def __enter__(self):
+        if not self.tls:
+            return self.port
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        return asyncio.run_coroutine_threadsafe(self.listen(), self.loop).result(PATIENCE)
+
+    def __exit__(self, *_):
+        if self.tls:
+            asyncio.run_coroutine_threadsafe(self.end(), self.loop).result(PATIENCE)
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(PATIENCE)
+
+    async def listen(self):
+        self.near = self.far = None
+        if self.role == "client":
+            self.far = ssl.create_default_context()
+            self.far.check_hostname = False
+            self.far.verify_mode = ssl.CERT_NONE
+        else:
+            self.near = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.near.load_cert_chain(*secure_files(["--tls"]))
+        server = await asyncio.start_server(self.carry, "127.0.0.1", 0, ssl=self.near)
+        return server.sockets[0].getsockname()[1]
+
+    async def end(self):
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def carry(self, reader, writer):
+        onward = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.far)
+        await asyncio.gather(pump(reader, onward[1]), pump(onward[0], writer))
+
+
+async def pump(reader, writer):
     try:
-        wait_listening(port, fuzzer)
-        run([lab.echo, "autobahn", f"ws://127.0.0.1:{port}"])
-    finally:
-        # It writes its report when it is interrupted.
-        fuzzer.send_signal(signal.SIGINT)
-        fuzzer.wait(PATIENCE)
-    return judge(folder)
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        # TLS has no half-open connections.
+        writer.write_eof() if writer.can_write_eof() else writer.close()
+    except OSError:
+        writer.close()
 
 
 # Other implementations: an echo of theirs for our client, and a client of theirs for our echo.
@@ -307,6 +388,8 @@ def copy(source, target):
 TESTS = {
     "autobahn: as server": autobahn_server,
     "autobahn: as client": autobahn_client,
+    "autobahn: as server, TLS": lambda lab: autobahn_server(lab, tls=True),
+    "autobahn: as client, TLS": lambda lab: autobahn_client(lab, tls=True),
     "websockets (Python): their server": python_server,
     "websockets (Python): their client": python_client,
     "websockets (Python): their server, TLS": lambda lab: python_server(lab, "--insecure"),
@@ -330,6 +413,7 @@ def main():
     parser.add_argument("--conformance", required=True)
     parser.add_argument("--echo", required=True)
     parser.add_argument("--work", required=True)
+    parser.add_argument("--tls", default="tls")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
