@@ -9,8 +9,13 @@ use crate::args::Args;
 use crate::process::{self, progress};
 use crate::project;
 
-/// Roles that one feature at least must fill, by the beginning of the features' names.
-const ROLES: [&str; 2] = ["ice-", "tls-"];
+/// Roles that one feature at least must fill, by the beginnings of the features' names: ICE, TLS,
+/// and the cryptography behind rustls.
+const ROLES: [&[&str]; 3] = [&["ice-"], &["tls-"], &["aws-lc-rs", "ring"]];
+
+fn fills(feature: &str, role: &[&str]) -> bool {
+    role.iter().any(|beginning| feature.starts_with(beginning))
+}
 
 /// `cargo xtask features`.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -40,7 +45,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The packages of this workspace that have features, with those.
+/// The packages of this workspace with their features. Those without any must build alone as well:
+/// beside others, cargo gives their dependencies the features that the others ask for.
 fn packages() -> Result<Vec<(String, Vec<String>)>> {
     let mut cargo = project::cargo();
     let metadata = process::read(cargo.args(["metadata", "--no-deps", "--format-version", "1"]))?;
@@ -57,7 +63,7 @@ fn packages() -> Result<Vec<(String, Vec<String>)>> {
             };
             let names = features.keys().filter(is_tried);
             let names = names.cloned().collect::<Vec<_>>();
-            (!names.is_empty()).then(|| (package["name"].as_str().unwrap_or("?").into(), names))
+            Some((package["name"].as_str()?.into(), names))
         })
         .collect())
 }
@@ -68,7 +74,7 @@ fn sets(features: &[String]) -> Vec<BTreeSet<&str>> {
     let mut minimal = vec![BTreeSet::new()];
     for role in ROLES {
         let filling: Vec<&str> =
-            features.iter().map(String::as_str).filter(|name| name.starts_with(role)).collect();
+            features.iter().map(String::as_str).filter(|name| fills(name, role)).collect();
         if filling.is_empty() {
             continue;
         }
@@ -83,7 +89,7 @@ fn sets(features: &[String]) -> Vec<BTreeSet<&str>> {
             })
             .collect();
     }
-    let is_other = |name: &&str| !ROLES.iter().any(|role| name.starts_with(role));
+    let is_other = |name: &&str| !ROLES.iter().any(|role| fills(name, role));
     let others: Vec<&str> = features.iter().map(String::as_str).filter(is_other).collect();
     let mut sets = minimal.clone();
     for other in others {
@@ -122,5 +128,6 @@ mod tests {
             ]
         );
         assert_eq!(tried("ice-agent tls-rustls"), ["ice-agent tls-rustls"]);
+        assert_eq!(tried("aws-lc-rs ring"), ["aws-lc-rs", "ring", "aws-lc-rs ring"]);
     }
 }
