@@ -299,6 +299,13 @@ pub struct rtcSctpSettings {
     pub heartbeatIntervalMs: c_int,
 }
 
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct rtcLocalDescriptionInit {
+    pub iceUfrag: *const c_char,
+    pub icePwd: *const c_char,
+}
+
 unsafe extern "C" {
     pub fn rtcInitLogger(level: rtcLogLevel, cb: rtcLogCallbackFunc);
     pub fn rtcSetUserPointer(id: c_int, ptr: *mut c_void);
@@ -462,4 +469,9 @@ unsafe extern "C" {
     pub fn rtcSetSctpSettings(settings: *const rtcSctpSettings) -> c_int;
     pub fn rtcPreload();
     pub fn rtcCleanup();
+    pub fn rtcSetLocalDescriptionEx(
+        pc: c_int,
+        type_: *const c_char,
+        init: *const rtcLocalDescriptionInit,
+    ) -> c_int;
 }

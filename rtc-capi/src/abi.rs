@@ -393,6 +393,16 @@ pub struct PacketizerInit {
     pub color_matrix: u8,
 }
 
+/// `rtcLocalDescriptionInit`: what a local description is to contain.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LocalDescriptionInit {
+    /// ICE user name fragment.
+    pub ice_ufrag: *const c_char,
+    /// ICE password.
+    pub ice_pwd: *const c_char,
+}
+
 /// `rtcFrameInfo`: what is known of a frame.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -554,6 +564,10 @@ layouts! {
         color_primaries as colorPrimaries @ 54,
         color_transfer as colorTransfer @ 55,
         color_matrix as colorMatrix @ 56,
+    }
+    LocalDescriptionInit as rtcLocalDescriptionInit: size 16, align 8 {
+        ice_ufrag as iceUfrag @ 0,
+        ice_pwd as icePwd @ 8,
     }
     FrameInfo as rtcFrameInfo: size 16, align 8 {
         timestamp as timestamp @ 0,

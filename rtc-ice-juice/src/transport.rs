@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rtc_core::backend::{
-    Delivery, IceConfig, IceEvent, IceHost, IceParameters, IceRole, IceServer, IceServerKind,
-    IceSink, IceTransport, NameLookups, Transmit, names,
+    Delivery, IceConfig, IceCredentials, IceEvent, IceHost, IceParameters, IceRole, IceServer,
+    IceServerKind, IceSink, IceTransport, NameLookups, Transmit, names,
 };
 use rtc_core::candidate::{Candidate, CandidateKind, Transport as Protocol};
 use rtc_core::error::{Error, ErrorKind, Result};
@@ -29,7 +29,7 @@ pub(crate) struct Transport {
     agent: RwLock<Option<Agent>>,
     delivery: Arc<Delivery>,
     runtime: Arc<dyn Runtime>,
-    parameters: IceParameters,
+    parameters: Mutex<IceParameters>,
     lookups: Arc<NameLookups>,
     /// The peer has no further candidates; libjuice is told once no name is being looked up.
     remote_ended: AtomicBool,
@@ -61,7 +61,7 @@ impl Transport {
             agent: RwLock::new(Some(agent)),
             delivery,
             runtime,
-            parameters,
+            parameters: Mutex::new(parameters),
             lookups: Arc::default(),
             remote_ended: AtomicBool::new(false),
             connected,
@@ -95,7 +95,19 @@ impl Transport {
 
 impl IceTransport for Transport {
     fn local_parameters(&self) -> IceParameters {
-        self.parameters.clone()
+        self.parameters.lock().clone()
+    }
+
+    fn set_local_credentials(&self, credentials: &IceCredentials) -> Result<()> {
+        let ufrag = string(credentials.ufrag().to_owned())?;
+        let pwd = string(credentials.pwd().to_owned())?;
+        if self.change(|agent| agent.set_local_credentials(&ufrag, &pwd)) != Some(true) {
+            return Err(Error::failure("set local ICE credentials: gathering has begun"));
+        }
+        let mut parameters = self.parameters.lock();
+        parameters.ufrag = credentials.ufrag().to_owned();
+        parameters.pwd = credentials.pwd().to_owned();
+        Ok(())
     }
 
     fn set_remote_parameters(&self, remote: &IceParameters) -> Result<()> {

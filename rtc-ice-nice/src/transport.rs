@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 use rtc_core::backend::{
-    Delivery, IceConfig, IceHost, IceParameters, IceRole, IceServer, IceServerKind, IceTransport,
-    NameLookups, Transmit, credentials, names,
+    Delivery, IceConfig, IceCredentials, IceHost, IceParameters, IceRole, IceServer, IceServerKind,
+    IceTransport, NameLookups, Transmit, credentials, names,
 };
 use rtc_core::candidate::{Candidate, Transport as Protocol};
 use rtc_core::error::{Error, Result};
@@ -97,6 +97,15 @@ impl Transport {
 impl IceTransport for Transport {
     fn local_parameters(&self) -> IceParameters {
         self.with_agent(Self::parameters).flatten().unwrap_or_default()
+    }
+
+    fn set_local_credentials(&self, credentials: &IceCredentials) -> Result<()> {
+        let ufrag = string(credentials.ufrag().to_owned())?;
+        let pwd = string(credentials.pwd().to_owned())?;
+        match self.with_agent(|agent| agent.set_local_credentials(&ufrag, &pwd)) {
+            Some(true) => Ok(()),
+            _ => Err(Error::failure("set local ICE credentials: the transport is closed")),
+        }
     }
 
     fn set_remote_parameters(&self, remote: &IceParameters) -> Result<()> {

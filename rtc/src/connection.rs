@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rtc_core::backend::dtls::CertificateKind;
 use rtc_core::backend::ice::IceServer;
-use rtc_core::backend::{DtlsBackend, IceBackend};
+use rtc_core::backend::{DtlsBackend, IceBackend, IceCredentials};
 use rtc_core::candidate::Candidate;
 use rtc_core::config::{Configuration, DataChannelInit, SctpSettings};
 use rtc_core::ice_server::{parse_ice_server, parse_proxy};
@@ -126,6 +126,17 @@ impl PeerConnection {
     /// pending remote offer and otherwise an offer.
     pub fn set_local_description(&self, kind: DescriptionKind) -> Result<()> {
         self.owner.peer.set_local_description(kind)
+    }
+
+    /// The same with ICE credentials of the caller's choice, which only the first description of
+    /// our side can settle. Fails as [`ErrorKind::InvalidArgument`](rtc_core::ErrorKind) once other
+    /// ones are in force.
+    pub fn set_local_description_with(
+        &self,
+        kind: DescriptionKind,
+        credentials: &IceCredentials,
+    ) -> Result<()> {
+        self.owner.peer.set_local_description_with(kind, credentials)
     }
 
     /// Sets the peer's description. Unless [`Builder::disable_auto_negotiation`] was called, an

@@ -41,6 +41,7 @@ pub use library::{
     REVISION, cleanup, cleanup_now, preload, sctp_settings, set_callback_threads, set_sctp_settings,
 };
 pub use rtc_core::backend;
+pub use rtc_core::backend::IceCredentials;
 pub use rtc_core::backend::dtls::CertificateKind;
 pub use rtc_core::backend::ice::{IceServer, IceServerKind};
 pub use rtc_core::candidate::Candidate;

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 use crate::process;
 
 /// Types of the release after 0.24.5, which the real header does not have.
-pub(crate) const LATER: [&str; 2] = ["rtcFrameInfo", "rtcFrameCallbackFunc"];
+pub(crate) const LATER: [&str; 3] =
+    ["rtcFrameInfo", "rtcFrameCallbackFunc", "rtcLocalDescriptionInit"];
 
 /// What our header tells about types and values, each as a C expression.
 fn facts(include: &Path) -> Result<Vec<String>> {

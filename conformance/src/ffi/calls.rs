@@ -229,6 +229,21 @@ impl Library {
         call!(self, rtcSetLocalDescription(pc, chars(kind)))
     }
 
+    /// With ICE credentials; `None` for no structure at all.
+    pub(crate) fn set_local_description_ex(
+        &self,
+        pc: c_int,
+        kind: &CStr,
+        credentials: Option<[Option<&CStr>; 2]>,
+    ) -> c_int {
+        let raw = credentials.map(|[ufrag, pwd]| RawLocalDescriptionInit {
+            ice_ufrag: chars(ufrag),
+            ice_pwd: chars(pwd),
+        });
+        let raw = raw.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        call!(self, rtcSetLocalDescriptionEx(pc, kind.as_ptr(), raw))
+    }
+
     pub(crate) fn set_remote_description(
         &self,
         pc: c_int,
@@ -429,6 +444,8 @@ pub(crate) struct Packetizing {
     pub(crate) timestamp: u32,
     pub(crate) max_fragment: u16,
     pub(crate) separator: c_int,
+    /// What a message of AV1 is.
+    pub(crate) obu: c_int,
     /// Identifier, minimum and maximum.
     pub(crate) playout_delay: (u8, u16, u16),
     /// Identifier, then chroma siting (two), range, primaries, transfer, matrix.
@@ -445,6 +462,7 @@ impl Default for Packetizing {
             timestamp: 1000,
             max_fragment: 0,
             separator: 0,
+            obu: 1,
             playout_delay: (0, 0, 0),
             color: [0; 7],
         }
@@ -502,7 +520,7 @@ impl Library {
             timestamp: with.timestamp,
             max_fragment_size: with.max_fragment,
             nal_separator: with.separator,
-            obu_packetization: 1,
+            obu_packetization: with.obu,
             playout_delay_id: with.playout_delay.0,
             playout_delay_min: with.playout_delay.1,
             playout_delay_max: with.playout_delay.2,
@@ -523,6 +541,14 @@ impl Library {
             true => call!(self, rtcSetH265Depacketizer(tr, separator)),
             false => call!(self, rtcSetH264Depacketizer(tr, separator)),
         }
+    }
+
+    pub(crate) fn depacketize_av1(&self, tr: c_int, packetization: c_int) -> c_int {
+        call!(self, rtcSetAV1Depacketizer(tr, packetization))
+    }
+
+    pub(crate) fn chain_pacing(&self, tr: c_int, bits_per_second: f64, interval: c_int) -> c_int {
+        call!(self, rtcChainPacingHandler(tr, bits_per_second, interval))
     }
 
     pub(crate) fn on_frame(&self, tr: c_int) -> c_int {

@@ -135,6 +135,7 @@ functions! {
     rtcSetSctpSettings(*const SctpSettings) -> c_int;
     rtcPreload();
     rtcCleanup();
+    rtcSetLocalDescriptionEx(c_int, Chars, *const RawLocalDescriptionInit) -> c_int;
     rtcSetFrameCallback(c_int, FrameCallback) -> c_int;
     rtcSetVP8Packetizer(c_int, *const RawPacketizerInit) -> c_int;
     rtcSetVP9Packetizer(c_int, *const RawPacketizerInit) -> c_int;
@@ -161,7 +162,7 @@ functions! {
 
 /// How many of [`NAMES`] are not in rtc.h 0.24.5: those of the release after it, and extensions of
 /// ours.
-pub(crate) const EXTENSIONS: usize = 22;
+pub(crate) const EXTENSIONS: usize = 23;
 
 /// A loaded library; never unloaded, since its threads may outlive any handle.
 pub(crate) struct Library {

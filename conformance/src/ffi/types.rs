@@ -114,6 +114,13 @@ pub(crate) struct RawPacketizerInit {
     pub(crate) color_matrix: u8,
 }
 
+/// Of the release after 0.24.5.
+#[repr(C)]
+pub(crate) struct RawLocalDescriptionInit {
+    pub(crate) ice_ufrag: *const c_char,
+    pub(crate) ice_pwd: *const c_char,
+}
+
 #[repr(C)]
 pub(crate) struct RawFrameInfo {
     pub(crate) timestamp: u32,

@@ -4,9 +4,10 @@ use super::Case;
 use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
-use crate::outcome::Rows;
-use crate::peer::{Connected, Pair, Peer, Signalling, eventually};
+use crate::outcome::{Rows, skip};
+use crate::peer::{Connected, Pair, Peer, Signalling, c, eventually};
 use crate::sdp;
+use std::ffi::CStr;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -32,6 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a connected pair negotiates again from the other side", reverse_renegotiation),
         Case::new("a provisional answer may be followed by the final one", provisional)
             .fixes("B-14"),
+        Case::new("a caller may choose the ICE credentials", credentials)
+            .fixes("rtcSetLocalDescriptionEx"),
         Case::new("a closed peer connection negotiates nothing", closed),
         Case::new("a description without the data section closes the channels", section_gone),
     ]
@@ -310,6 +313,73 @@ fn provisional(lab: &Lab) {
     a.wait_signaling(Signaling::HaveRemotePranswer);
     rows.code("final", a.set_remote(&answer, "answer"), OK);
     a.wait_signaling(Signaling::Stable);
+}
+
+/// 256 characters of those that credentials may have.
+const LONG: &CStr = c"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+    0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF\
+    0123456789+/0123456789+/0123456789+/0123456789+/0123456789+/0123\
+    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn credentials(lab: &Lab) {
+    if lab.lib.table.rtcSetLocalDescriptionEx.is_none() {
+        skip("not supported: there is no rtcSetLocalDescriptionEx");
+    }
+    let mut rows = Rows::new();
+    let set = |peer: &Peer, kind: &CStr, ufrag, pwd| {
+        lab.lib.set_local_description_ex(peer.id, kind, Some([ufrag, pwd]))
+    };
+    let password = c"abcdefghijklmnopqrs+/9";
+    let (a, b) = (Peer::manual(lab.lib), Peer::manual(lab.lib));
+    let near = a.channel("x");
+    let too_long = c(&format!("{}x", LONG.to_string_lossy()));
+    for (ufrag, pwd) in [
+        (Some(c"abcd"), None),
+        (None, Some(password)),
+        (Some(c"abc"), Some(password)),
+        (Some(c""), Some(password)),
+        (Some(too_long.as_c_str()), Some(password)),
+        (Some(c"ab:d"), Some(password)),
+        (Some(c"ab\r\na=x:"), Some(password)),
+        (Some(c"abcd"), Some(c"abcdefghijklmnopqrstu")),
+        (Some(c"abcd"), Some(too_long.as_c_str())),
+        (Some(c"abcd"), Some(c"abcdefghijklmnopqrstuvwx-")),
+    ] {
+        rows.code(format!("{ufrag:?} {pwd:?}"), set(&a, c"offer", ufrag, pwd), INVALID);
+    }
+    let unknown = lab.lib.set_local_description_ex(999_999, c"offer", None);
+    rows.code("no such connection", unknown, INVALID);
+    rows.code("in the wrong state", set(&a, c"answer", Some(c"abcd"), Some(password)), FAILURE);
+    rows.equal("announced", a.descriptions().len(), 0);
+
+    let said = |sdp: &str| {
+        ["ice-ufrag", "ice-pwd"].map(|name| sdp::attribute(sdp, name).map(str::to_owned))
+    };
+    let chosen = |ufrag: &CStr, pwd: &CStr| {
+        [ufrag, pwd].map(|text| Some(text.to_string_lossy().into_owned()))
+    };
+    rows.code("offer", set(&a, c"offer", Some(c"ab+/"), Some(password)), OK);
+    let (_, offer) = a.wait_description(0);
+    rows.equal("offered", said(&offer), chosen(c"ab+/", password));
+    rows.code("set", b.set_remote(&offer, "offer"), OK);
+    rows.code("answer", set(&b, c"answer", Some(LONG), Some(LONG)), OK);
+    let (_, answer) = b.wait_description(0);
+    rows.equal("answered", said(&answer), chosen(LONG, LONG));
+    let pair = Pair::of(a, b, Signalling::Trickle);
+    near.wait_open();
+    pair.wait_connected();
+    pair.a.wait_signaling(Signaling::Stable);
+
+    let again = set(&pair.a, c"offer", Some(c"other"), Some(password));
+    rows.code("other ones later", again, INVALID);
+    rows.code("the same later", set(&pair.a, c"offer", Some(c"ab+/"), Some(password)), OK);
+    for init in [None, Some([None, None])] {
+        let peer = Peer::manual(lab.lib);
+        let _channel = peer.channel("x");
+        rows.code("none", lab.lib.set_local_description_ex(peer.id, c"offer", init), OK);
+        let pwd = said(&peer.wait_description(0).1)[1].clone();
+        rows.holds(format!("{pwd:?} is random"), pwd.is_some_and(|pwd| pwd.len() >= 22));
+    }
 }
 
 fn closed(lab: &Lab) {

@@ -40,8 +40,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a closed track stays closed", closed),
         Case::new("a track added to a connection without media opens", late).fixes("media later"),
         Case::new("a removed track is closed on both sides", removed).fixes("B-8"),
+        Case::new("tracks of an offer that is rolled back are gone", rolled_back)
+            .fixes("rollback of a remote offer"),
         Case::new("packets that no description announces find their track", unannounced)
             .fixes("B-23"),
+        Case::new("streams named by RID find their track", simulcast_streams).fixes("B-23"),
         Case::new("the track callback may negotiate", negotiating).fixes("B-3"),
         Case::new("closing a connection with media only is told", goodbye).fixes("B-29"),
     ]);
@@ -292,6 +295,42 @@ fn removed(lab: &Lab) {
     eventually("agreement", || !lab.lib.test(Predicate::NEGOTIATION_NEEDED, pair.a.id));
 }
 
+fn rolled_back(lab: &Lab) {
+    let (a, b) = (Peer::manual(lab.lib), Peer::manual(lab.lib));
+    let near = a.track(VIDEO);
+    assert_eq!(a.set_local("offer"), OK);
+    a.wait_gathered();
+    let offer = a.string(Getter::LOCAL_DESCRIPTION).expect("an offer");
+    let mut rows = Rows::new();
+    rows.code("an offer", b.set_remote(&offer, "offer"), OK);
+    let dropped = b.incoming_track(0);
+    rows.code("taken back", b.set_remote(&offer, "rollback"), OK);
+    b.wait_signaling(Signaling::Stable);
+    dropped.wait_closed();
+    rows.equal("it is closed", dropped.is_closed(), true);
+    rows.equal("no description", b.string(Getter::REMOTE_DESCRIPTION), Err(NOT_AVAIL));
+    let channel = b.channel("x");
+    let own = b.string(Getter::OFFER).unwrap_or_default();
+    rows.holds("what we offer now", own.contains("m=application") && !own.contains("m=video"));
+    channel.delete();
+
+    // What the application describes anew is its own, and stays.
+    rows.code("the offer again", b.set_remote(&offer, "offer"), OK);
+    let found = b.incoming_track(1);
+    let kept = b.track(VIDEO);
+    rows.code("taken back again", b.set_remote(&offer, "rollback"), OK);
+    rows.equal("it is open", kept.is_closed(), false);
+    found.disown();
+    rows.code("for the third time", b.set_remote(&offer, "offer"), OK);
+    rows.code("the answer", b.set_local("answer"), OK);
+    b.wait_gathered();
+    let answer = b.string(Getter::LOCAL_DESCRIPTION).expect("an answer");
+    rows.code("the answer for the offerer", a.set_remote(&answer, "answer"), OK);
+    near.wait_open();
+    kept.wait_open();
+    cross(&near, &kept, &[rtp(96, 1, 42, 10)]);
+}
+
 fn unannounced(lab: &Lab) {
     let pair = pair(lab.lib, lab.lib);
     let with_mid = |description: &str| format!("{description}{MID}");
@@ -321,6 +360,49 @@ fn unannounced(lab: &Lab) {
     std::thread::sleep(QUIET);
     let counts: Vec<_> = far.iter().map(|track| track.messages().len()).collect();
     assert_eq!(counts, [1, 1, 2]);
+}
+
+fn simulcast_streams(lab: &Lab) {
+    const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+    const REPAIRED: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+    let pair = pair(lab.lib, lab.lib);
+    let described = |mid: &str, rids: [&str; 2]| {
+        let [low, high] = rids;
+        format!(
+            "video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{mid}\r\na=sendrecv\r\na=rtpmap:96 VP8/90000\r\n\
+             a=extmap:5 {RID}\r\na=extmap:6 {REPAIRED}\r\na=rid:{low} send\r\n\
+             a=rid:{high} send pt=96\r\na=rid:shared send\r\na=simulcast:send {low};{high}\r\n"
+        )
+    };
+    let near = [("v", ["lo", "hi"]), ("w", ["small", "large"])]
+        .map(|(mid, rids)| pair.a.track(&described(mid, rids)));
+    pair.a.set_local("offer");
+    let far = [0, 1].map(|n| pair.b.incoming_track(n));
+    for track in near.iter().chain(&far) {
+        track.wait_open();
+    }
+    let named = |extension: u8, rid: &str, ssrc: u32| {
+        let mut packet = rtp(96, 1, ssrc, 0);
+        packet[0] |= 0x10;
+        let mut block = vec![extension << 4 | (rid.len() as u8 - 1)];
+        block.extend(rid.bytes());
+        block.resize(block.len().next_multiple_of(4), 0);
+        packet.extend([0xbe, 0xde, 0, (block.len() / 4) as u8]);
+        packet.extend(block);
+        packet
+    };
+    for (track, names) in [["lo", "hi"], ["small", "large"]].into_iter().enumerate() {
+        for (stream, name) in (0u32..).zip(names) {
+            let ssrc = 8000 + 100 * track as u32 + 10 * stream;
+            cross(&near[track], &far[track], &[named(5, name, ssrc), rtp(96, 2, ssrc, 30)]);
+            cross(&near[track], &far[track], &[named(6, name, ssrc + 1)]);
+        }
+    }
+    // Both tracks have this one, and nobody that one.
+    near[0].send_binary(&named(5, "shared", 9000));
+    near[0].send_binary(&named(5, "nobody", 9001));
+    std::thread::sleep(QUIET);
+    assert_eq!([far[0].messages().len(), far[1].messages().len()], [6, 6]);
 }
 
 fn negotiating(lab: &Lab) {

@@ -637,6 +637,20 @@ RTC_C_EXPORT void rtcPreload(void);
  * the last one is. */
 RTC_C_EXPORT void rtcCleanup(void);
 
+/* ---- Peer connections: of the release after 0.24.5 -------------------------------------------
+ *
+ * Not in libdatachannel 0.24.5, like the media functions of that release above. */
+
+typedef struct {
+	const char *iceUfrag; /* 4 to 256 letters, digits, + and /, or both NULL for random ones */
+	const char *icePwd;   /* 22 to 256 of them */
+} rtcLocalDescriptionInit;
+
+/* As rtcSetLocalDescription, with the ICE credentials of this side. They stay as they are once a
+ * description is set: other ones are then RTC_ERR_INVALID. `init` may be NULL. */
+RTC_C_EXPORT int rtcSetLocalDescriptionEx(int pc, const char *type,
+                                          const rtcLocalDescriptionInit *init);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_int};
 
 use librtc::{
     CertificateKind, Configuration, ConnectionState, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU,
-    DescriptionKind, Error, GatheringState, IceState, PeerConnection, Result, SignalingState,
-    parse_ice_server, parse_proxy,
+    DescriptionKind, Error, GatheringState, IceCredentials, IceState, PeerConnection, Result,
+    SignalingState, parse_ice_server, parse_proxy,
 };
 
 use crate::boundary::{SUCCESS, clamp, copy_text, required, required_text, slice, text};
@@ -162,6 +162,21 @@ exports! {
         SUCCESS
     }
 
+    /// Makes and sets the local description, with ICE credentials of the caller's choice.
+    pub extern "C" fn rtcSetLocalDescriptionEx(
+        pc: c_int,
+        kind: *const c_char,
+        init: *const abi::LocalDescriptionInit,
+    ) -> c_int {
+        let peer = handles::peer(pc)?;
+        let kind = DescriptionKind::from_text(text(kind).as_deref());
+        match credentials(init)? {
+            Some(credentials) => peer.set_local_description_with(kind, &credentials)?,
+            None => peer.set_local_description(kind)?,
+        }
+        SUCCESS
+    }
+
     /// Sets the peer's description.
     pub extern "C" fn rtcSetRemoteDescription(
         pc: c_int,
@@ -278,6 +293,16 @@ exports! {
 
 fn there<T>(value: Option<T>, what: &str) -> Result<T> {
     value.ok_or_else(|| Error::not_available(format!("there is no {what}")))
+}
+
+/// The ICE credentials in a structure that may be absent.
+fn credentials(init: *const abi::LocalDescriptionInit) -> Result<Option<IceCredentials>> {
+    let Ok(init) = required(init, "init") else { return Ok(None) };
+    match (text(init.ice_ufrag), text(init.ice_pwd)) {
+        (None, None) => Ok(None),
+        (Some(ufrag), Some(pwd)) => IceCredentials::new(&ufrag, &pwd).map(Some),
+        _ => Err(Error::invalid("iceUfrag and icePwd belong together")),
+    }
 }
 
 fn configuration(c: &abi::Configuration) -> Result<Configuration> {

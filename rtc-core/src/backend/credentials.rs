@@ -1,4 +1,7 @@
-//! User name fragments and passwords of ICE (RFC 8445 §5.3), for backends that choose their own.
+//! User name fragments and passwords of ICE (RFC 8445 §5.3): those that backends or applications
+//! choose, and the peer's.
+
+use std::fmt;
 
 use super::ice::IceParameters;
 use crate::error::{Error, Result};
@@ -33,6 +36,46 @@ impl IceParameters {
             return Err(Error::invalid("set remote ICE credentials: unusable password"));
         }
         Ok(())
+    }
+}
+
+/// Credentials that the application chose (RFC 8839 §5.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    ufrag: String,
+    pwd: String,
+}
+
+impl IceCredentials {
+    /// Refuses what is not 4 to 256 (the user name fragment) or 22 to 256 (the password) letters,
+    /// digits, `+` and `/`.
+    pub fn new(ufrag: &str, pwd: &str) -> Result<Self> {
+        for (text, least, what) in [(ufrag, 4, "user name fragment"), (pwd, 22, "password")] {
+            let is_ice = |byte| ICE_CHARACTERS.contains(&byte);
+            if !(least..=MAX_LENGTH).contains(&text.len()) || !text.bytes().all(is_ice) {
+                let why =
+                    format!("an ICE {what} has {least} to {MAX_LENGTH} letters, digits, + and /");
+                return Err(Error::invalid(why));
+            }
+        }
+        Ok(Self { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
+    }
+
+    /// The user name fragment.
+    pub fn ufrag(&self) -> &str {
+        &self.ufrag
+    }
+
+    /// The password.
+    pub fn pwd(&self) -> &str {
+        &self.pwd
+    }
+}
+
+impl fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The password stays out of logs.
+        f.debug_struct("IceCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
     }
 }
 
@@ -77,5 +120,26 @@ mod tests {
                 IceParameters { ufrag: ufrag.into(), pwd: pwd.into(), ..IceParameters::default() };
             assert_eq!(remote.validate().is_ok(), usable, "{ufrag:?} {pwd:?}");
         }
+    }
+
+    #[test]
+    fn credentials_have_the_characters_and_lengths_of_the_rfc() {
+        let (ufrag, pwd) = ("aZ0+", "/234567890123456789012");
+        for (ufrag, pwd, expected) in [
+            (ufrag, pwd, true),
+            (&*"u".repeat(256), &*"p".repeat(256), true),
+            ("abc", pwd, false),
+            (&"u".repeat(257), pwd, false),
+            (ufrag, "012345678901234567890", false),
+            (ufrag, &"p".repeat(257), false),
+            ("ab:d", pwd, false),
+            ("ab\r\n", pwd, false),
+            ("abcé", pwd, false),
+            (ufrag, "01234567890123456789-_", false),
+        ] {
+            assert_eq!(IceCredentials::new(ufrag, pwd).is_ok(), expected, "{ufrag:?} {pwd:?}");
+        }
+        let shown = format!("{:?}", IceCredentials::new(ufrag, pwd).expect("good ones"));
+        assert!(!shown.contains(pwd), "{shown}");
     }
 }

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::credentials::IceCredentials;
 use super::tls::TlsBackend;
 use crate::candidate::Candidate;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
 use crate::state::IceState;
 
@@ -30,6 +31,13 @@ pub trait IceBackend: Send + Sync + Debug + 'static {
 pub trait IceTransport: Send + Sync + Debug {
     /// Our credentials.
     fn local_parameters(&self) -> IceParameters;
+
+    /// Replaces the credentials that the transport was opened with, which fails once gathering has
+    /// begun.
+    fn set_local_credentials(&self, credentials: &IceCredentials) -> Result<()> {
+        let _ = credentials;
+        Err(Error::new(ErrorKind::Unsupported, "this ICE backend makes its credentials itself"))
+    }
 
     /// Sets the peer's credentials. Checks start as soon as there are candidates.
     /// Setting equal parameters again has no effect; different ones are an ICE restart by the

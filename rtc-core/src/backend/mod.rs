@@ -13,6 +13,7 @@ pub mod support;
 pub mod tls;
 
 pub use certificate::CertificateBackend;
+pub use credentials::IceCredentials;
 pub use delivery::Delivery;
 pub use dtls::{DtlsBackend, DtlsCapabilities, DtlsConfig, DtlsEvent, DtlsRole, DtlsSession};
 pub use ice::{

@@ -81,7 +81,11 @@ pub(crate) struct PeerCore {
     pub(super) remote: Option<Description>,
     /// What `local` was before the exchange under way.
     pub(super) stable_local: Option<Description>,
+    /// What `remote` and `dtls_role` were before the offer of the peer's that is pending.
+    pub(super) stable_remote: Option<(Option<Description>, Option<DtlsRole>)>,
     pub(super) local_ice: Option<IceParameters>,
+    /// What ICE was last told of the peer.
+    pub(super) remote_ice: Option<IceParameters>,
     pub(super) certificate: Option<Certificate>,
     pub(super) gathering: GatheringState,
     pub(super) restart: Restart,
@@ -136,6 +140,8 @@ pub(crate) struct PeerCore {
     pub(super) tracks: Vec<Arc<Track>>,
     /// Tracks that the peer added and nobody was told of.
     pub(super) incoming_tracks: Vec<Arc<Track>>,
+    /// Tracks that the pending offer of the peer's made, and that we have not made ours.
+    pub(super) offered_tracks: Vec<Arc<Track>>,
     pub(super) media: MediaTransport,
     pub(super) interceptor: Arc<Interceptor>,
 
@@ -159,7 +165,9 @@ impl PeerCore {
             local: None,
             remote: None,
             stable_local: None,
+            stable_remote: None,
             local_ice: None,
+            remote_ice: None,
             certificate: None,
             gathering: GatheringState::New,
             restart: Restart::default(),
@@ -192,6 +200,7 @@ impl PeerCore {
             wants_application: false,
             tracks: Vec::new(),
             incoming_tracks: Vec::new(),
+            offered_tracks: Vec::new(),
             media: MediaTransport::default(),
             interceptor: Interceptor::new(peer.clone()),
             peer,

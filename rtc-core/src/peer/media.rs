@@ -1,11 +1,13 @@
 //! SRTP over the keys that DTLS agreed on (RFC 5764), and which track a packet belongs to.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtc_media::rtcp;
-use rtc_media::rtp::extension::MID;
+use rtc_media::rtp::extension::{MID, REPAIRED_RID, RID};
 use rtc_media::rtp::{Packet, is_rtcp};
 use rtc_srtp_engine::{EXPORTER_LABEL, Profile, Role, Session};
 
@@ -176,7 +178,8 @@ impl Waiting {
 }
 
 /// Which track a packet belongs to (RFC 9143 §9.2): by its SSRC, else by the media identification
-/// in its header, else by a payload type that only one track has.
+/// in its header, else by a restriction identifier there (RFC 8852) that only one track has, else by
+/// such a payload type.
 #[derive(Default)]
 pub(super) struct Routes {
     /// Streams that descriptions announce.
@@ -185,9 +188,35 @@ pub(super) struct Routes {
     learned: HashMap<u32, Arc<Track>>,
     /// The identifiers of [`MID`].
     mid_extensions: Vec<u8>,
-    /// The tracks of a payload type.
-    payload_types: HashMap<u8, Vec<Arc<Track>>>,
+    /// The identifiers of [`RID`] and [`REPAIRED_RID`].
+    rid_extensions: Vec<u8>,
+    rids: Marks<Box<[u8]>>,
+    payload_types: Marks<u8>,
     tracks: Vec<Arc<Track>>,
+}
+
+/// What may tell a track: the tracks that have it.
+#[derive(Default)]
+struct Marks<K>(HashMap<K, Vec<Arc<Track>>>);
+
+impl<K: Eq + Hash> Marks<K> {
+    fn add(&mut self, mark: K, track: &Arc<Track>) {
+        let tracks = self.0.entry(mark).or_default();
+        if !tracks.iter().any(|known| Arc::ptr_eq(known, track)) {
+            tracks.push(track.clone());
+        }
+    }
+
+    /// The track that alone has it.
+    fn only<Q: Eq + Hash + ?Sized>(&self, mark: &Q) -> Option<&Arc<Track>>
+    where
+        K: Borrow<Q>,
+    {
+        match self.0.get(mark)?.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
 }
 
 impl Routes {
@@ -195,7 +224,9 @@ impl Routes {
     pub(super) fn reset(&mut self, tracks: &[Arc<Track>]) {
         self.announced.clear();
         self.mid_extensions.clear();
-        self.payload_types.clear();
+        self.rid_extensions.clear();
+        self.rids.0.clear();
+        self.payload_types.0.clear();
         self.learned.retain(|_, track| tracks.iter().any(|other| Arc::ptr_eq(other, track)));
         self.tracks = tracks.to_vec();
     }
@@ -206,18 +237,22 @@ impl Routes {
             self.announced.insert(ssrc, track.clone());
         }
         for (id, extension) in &media.common.ext_maps {
+            let ids = match extension.uri.as_str() {
+                MID => &mut self.mid_extensions,
+                RID | REPAIRED_RID => &mut self.rid_extensions,
+                _ => continue,
+            };
             if let Ok(id) = u8::try_from(*id)
-                && extension.uri == MID
-                && !self.mid_extensions.contains(&id)
+                && !ids.contains(&id)
             {
-                self.mid_extensions.push(id);
+                ids.push(id);
             }
         }
+        for rid in media.rids() {
+            self.rids.add(rid.as_bytes().into(), track);
+        }
         for payload in &media.payloads {
-            let tracks = self.payload_types.entry(payload.payload_type).or_default();
-            if !tracks.iter().any(|known| Arc::ptr_eq(known, track)) {
-                tracks.push(track.clone());
-            }
+            self.payload_types.add(payload.payload_type, track);
         }
     }
 
@@ -243,7 +278,12 @@ impl Routes {
             return Some(track.clone());
         }
         let parsed = Packet::parse(packet).ok()?;
-        let track = self.of_mid(&parsed).or_else(|| self.of_payload_type(&parsed))?.clone();
+        let payload_type = parsed.header().payload_type;
+        let track = self
+            .of_mid(&parsed)
+            .or_else(|| self.of_rid(&parsed))
+            .or_else(|| self.payload_types.only(&payload_type))?
+            .clone();
         self.learn(ssrc, &track);
         Some(track)
     }
@@ -253,11 +293,9 @@ impl Routes {
         self.tracks.iter().find(|track| track.mid().as_bytes() == mid)
     }
 
-    fn of_payload_type(&self, packet: &Packet<'_>) -> Option<&Arc<Track>> {
-        match self.payload_types.get(&packet.header().payload_type)?.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        }
+    fn of_rid(&self, packet: &Packet<'_>) -> Option<&Arc<Track>> {
+        let rid = self.rid_extensions.iter().find_map(|id| packet.extension(*id))?;
+        self.rids.only(rid)
     }
 
     /// The tracks that an RTCP packet is about.

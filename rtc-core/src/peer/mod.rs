@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use rtc_media::Request;
 
 pub use crate::association::AssociationMetrics;
+use crate::backend::IceCredentials;
 use crate::backend::dtls::{Certificate, CertificateKind, DtlsBackend};
 use crate::backend::ice::{IceBackend, IceConfig, IceHost, IceRole, IceTransport};
 use crate::backend::support;
@@ -195,8 +196,22 @@ impl Peer {
     /// Makes and sets the local description; `Unspec` makes an answer to a pending remote offer
     /// and otherwise an offer.
     pub fn set_local_description(&self, kind: DescriptionKind) -> Result<()> {
+        self.describe(kind, None)
+    }
+
+    /// The same with ICE credentials that the application chose, which our first description alone
+    /// can settle.
+    pub fn set_local_description_with(
+        &self,
+        kind: DescriptionKind,
+        credentials: &IceCredentials,
+    ) -> Result<()> {
+        self.describe(kind, Some(credentials))
+    }
+
+    fn describe(&self, kind: DescriptionKind, credentials: Option<&IceCredentials>) -> Result<()> {
         let _turn = self.negotiation.lock();
-        self.set_local(kind)?;
+        self.set_local(kind, credentials)?;
         self.negotiate_if_needed()?;
         self.gather_if_wanted()
     }
@@ -237,7 +252,7 @@ impl Peer {
         }
         let _turn = self.negotiation.lock();
         if offered && !self.config.disable_auto_negotiation && self.is_offered() {
-            self.set_local(DescriptionKind::Answer)?;
+            self.set_local(DescriptionKind::Answer, None)?;
             self.gather_if_wanted()?;
         }
         self.negotiate_if_needed()
@@ -275,7 +290,7 @@ impl Peer {
         self.core.lock().compose(kind)
     }
 
-    fn set_local(&self, kind: DescriptionKind) -> Result<()> {
+    fn set_local(&self, kind: DescriptionKind, credentials: Option<&IceCredentials>) -> Result<()> {
         if self.core.lock().is_ending() {
             return Ok(());
         }
@@ -285,7 +300,33 @@ impl Peer {
             None => IceRole::Controlling,
         };
         self.open_ice(role)?;
+        if let Some(credentials) = credentials {
+            self.use_credentials(kind, credentials)?;
+        }
         self.with_core(|core, now| core.set_local_description(now, kind))
+    }
+
+    /// Has our side of ICE use credentials that the application chose, if a description of `kind`
+    /// can be set now.
+    fn use_credentials(&self, kind: DescriptionKind, credentials: &IceCredentials) -> Result<()> {
+        let Some(ice) = self.ice.get() else { return Ok(()) };
+        let is_known = {
+            let core = self.core.lock();
+            if !core.may_set_local(kind)? {
+                return Ok(());
+            }
+            core.local_description().is_some()
+        };
+        let ours = ice.local_parameters();
+        if (&*ours.ufrag, &*ours.pwd) == (credentials.ufrag(), credentials.pwd()) {
+            return Ok(());
+        }
+        if is_known {
+            return Err(Error::invalid("the ICE credentials of a description in force stay"));
+        }
+        ice.set_local_credentials(credentials)?;
+        self.core.lock().set_local_ice(ice.local_parameters());
+        Ok(())
     }
 
     /// Restarts ICE (RFC 8445 §9): makes an offer with new credentials, and finds a path anew while
@@ -294,7 +335,7 @@ impl Peer {
         let _turn = self.negotiation.lock();
         self.core.lock().require_restartable()?;
         self.renew_credentials()?;
-        self.set_local(DescriptionKind::Offer)
+        self.set_local(DescriptionKind::Offer, None)
     }
 
     /// For how long a connection that ICE has failed for waits for a restart of it, of ours or of
@@ -347,7 +388,7 @@ impl Peer {
         if !wanted {
             return Ok(());
         }
-        self.set_local(DescriptionKind::Offer)?;
+        self.set_local(DescriptionKind::Offer, None)?;
         self.gather_if_wanted()
     }
 

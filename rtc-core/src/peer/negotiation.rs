@@ -55,6 +55,11 @@ impl PeerCore {
         self.certificate = Some(certificate);
     }
 
+    /// Replaces our credentials, which nobody has been told of.
+    pub(crate) fn set_local_ice(&mut self, ice: IceParameters) {
+        self.local_ice = Some(ice);
+    }
+
     /// Begins gathering; to be called just before the ICE transport is told to.
     pub(crate) fn begin_gathering(&mut self) {
         self.set_gathering(GatheringState::InProgress);
@@ -102,7 +107,16 @@ impl PeerCore {
         if self.is_ending() {
             return Ok(());
         }
-        let Some((kind, next)) = self.local_transition(kind)? else { return Ok(()) };
+        if kind == DescriptionKind::Rollback {
+            self.roll_back_local();
+            return Ok(());
+        }
+        let Some((kind, next)) = self.local_transition(kind)? else {
+            note(Level::Warn, || {
+                "local description ignored: a local offer is already pending".to_owned()
+            });
+            return Ok(());
+        };
         let description = self.compose(kind)?;
         if description.sections.is_empty() {
             return Err(Error::failure("there is no data channel or track to negotiate"));
@@ -113,45 +127,50 @@ impl PeerCore {
         self.emit(PeerEvent::LocalDescription(description.to_sdp(), kind));
         self.local = Some(description);
         self.mark_tracks_described();
+        if next == SignalingState::Stable {
+            self.stable_remote = None;
+            self.offered_tracks.clear();
+        }
         self.set_signaling(next);
         self.release_candidates(now);
         self.apply_descriptions(now);
         Ok(())
     }
 
+    /// Takes our offer or provisional answer back (RFC 8829 §4.1.10.2).
+    fn roll_back_local(&mut self) {
+        use SignalingState::{HaveLocalOffer, HaveLocalPranswer, Stable};
+        if matches!(self.signaling, HaveLocalOffer | HaveLocalPranswer) {
+            if let Some(previous) = self.stable_local.take() {
+                self.local = Some(previous);
+            }
+            self.set_signaling(Stable);
+        }
+    }
+
+    /// Whether a local description of `kind` would be set now. An error says why it is refused.
+    pub(crate) fn may_set_local(&self, kind: DescriptionKind) -> Result<bool> {
+        Ok(kind != DescriptionKind::Rollback && self.local_transition(kind)?.is_some())
+    }
+
     /// The kind that is meant and the state it leads to; `None` when nothing is to be done.
     fn local_transition(
-        &mut self,
+        &self,
         kind: DescriptionKind,
     ) -> Result<Option<(DescriptionKind, SignalingState)>> {
-        use DescriptionKind::{Answer, Offer, Pranswer, Rollback, Unspec};
-        use SignalingState::{
-            HaveLocalOffer, HaveLocalPranswer, HaveRemoteOffer, HaveRemotePranswer, Stable,
-        };
+        use DescriptionKind::{Answer, Offer, Pranswer, Unspec};
+        use SignalingState::{HaveLocalOffer, HaveLocalPranswer, HaveRemoteOffer, Stable};
         let refused = |what: &str, state: SignalingState| {
             Err(Error::failure(format!("cannot set a local {what} in signaling state {state:?}")))
         };
         Ok(Some(match (kind, self.signaling) {
-            (Rollback, HaveLocalOffer | HaveLocalPranswer) => {
-                if let Some(previous) = self.stable_local.take() {
-                    self.local = Some(previous);
-                }
-                self.set_signaling(Stable);
-                return Ok(None);
-            }
-            (Rollback, _) => return Ok(None),
-            (_, HaveLocalOffer) => {
-                note(Level::Warn, || {
-                    "local description ignored: a local offer is already pending".to_owned()
-                });
-                return Ok(None);
-            }
+            (_, HaveLocalOffer) => return Ok(None),
             (Unspec | Offer, Stable) => (Offer, HaveLocalOffer),
             (Unspec | Answer, HaveRemoteOffer | HaveLocalPranswer) => (Answer, Stable),
             (Pranswer, HaveRemoteOffer | HaveLocalPranswer) => (Pranswer, HaveLocalPranswer),
             (_, Stable) => return refused("answer", Stable),
             (Offer, state) => return refused("offer", state),
-            (_, HaveRemotePranswer) => return refused("description", HaveRemotePranswer),
+            (_, state) => return refused("description", state),
         }))
     }
 
@@ -166,7 +185,7 @@ impl PeerCore {
             return Ok(false);
         }
         if description.kind == DescriptionKind::Rollback {
-            self.set_signaling(SignalingState::Stable);
+            self.roll_back_remote();
             return Ok(false);
         }
         self.check_remote_description(&description)?;
@@ -182,15 +201,20 @@ impl PeerCore {
             self.local = self.stable_local.take().or(self.local.take());
             self.set_signaling(SignalingState::Stable);
         }
+        if kind == DescriptionKind::Offer {
+            self.stable_remote = Some((self.remote.take(), self.dtls_role));
+        }
         self.dtls_role = Some(role);
         let candidates = description.candidates.clone();
         let ended = description.end_of_candidates;
-        self.command(IceCommand::SetRemote(IceParameters {
+        let ice = IceParameters {
             ufrag: description.ice_ufrag.clone().unwrap_or_default(),
             pwd: description.ice_pwd.clone().unwrap_or_default(),
             lite: description.ice_lite,
             options: description.ice_options.clone(),
-        }));
+        };
+        self.remote_ice = Some(ice.clone());
+        self.command(IceCommand::SetRemote(ice));
         for candidate in candidates {
             self.command(IceCommand::AddCandidate(candidate));
         }
@@ -205,6 +229,26 @@ impl PeerCore {
         self.settle_restart(kind);
         self.apply_descriptions(now);
         Ok(kind == DescriptionKind::Offer)
+    }
+
+    /// Takes the peer's offer back, if there is one that no answer followed: the descriptions before
+    /// it are in force again, and its tracks are gone (RFC 9429 §4.1.10.2).
+    fn roll_back_remote(&mut self) {
+        use SignalingState::{HaveLocalPranswer, HaveRemoteOffer, Stable};
+        if matches!(self.signaling, HaveRemoteOffer | HaveLocalPranswer) {
+            if self.signaling == HaveLocalPranswer {
+                self.local = self.stable_local.take().or(self.local.take());
+            }
+            // A handshake that a provisional answer has begun goes on, and with it its peer.
+            if let Some((remote, role)) = self.stable_remote.take()
+                && (remote.is_some() || self.dtls.is_none())
+            {
+                self.remote = remote;
+                self.dtls_role = role;
+            }
+            self.close_offered_tracks();
+        }
+        self.set_signaling(Stable);
     }
 
     /// Refuses a description that cannot be set now; returns the kind that is meant.

@@ -80,9 +80,10 @@ impl PeerCore {
 
     /// Whether the peer's credentials change with a description.
     pub(super) fn has_new_credentials(&self, new: &Description) -> bool {
-        let differ =
-            |old: &Description| (&old.ice_ufrag, &old.ice_pwd) != (&new.ice_ufrag, &new.ice_pwd);
-        self.remote.as_ref().is_some_and(differ)
+        let differ = |old: &IceParameters| {
+            Some(&old.ufrag) != new.ice_ufrag.as_ref() || Some(&old.pwd) != new.ice_pwd.as_ref()
+        };
+        self.remote_ice.as_ref().is_some_and(differ)
     }
 
     /// Whether our credentials are newer than the peer's.

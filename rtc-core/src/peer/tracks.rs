@@ -61,6 +61,7 @@ impl PeerCore {
         {
             let track = track.clone();
             track.describe(media);
+            self.offered_tracks.retain(|offered| !Arc::ptr_eq(offered, &track));
             self.route_tracks();
             return Ok(track);
         }
@@ -179,8 +180,22 @@ impl PeerCore {
             }
             let track = Track::new(self.peer.clone(), media.reciprocate(), self.config.mtu);
             self.tracks.push(track.clone());
+            self.offered_tracks.push(track.clone());
             self.incoming_tracks.push(track);
         }
+    }
+
+    /// Closes the tracks that exist only because of an offer that is taken back.
+    pub(super) fn close_offered_tracks(&mut self) {
+        let offered = std::mem::take(&mut self.offered_tracks);
+        self.tracks.retain(|track| !offered.iter().any(|other| Arc::ptr_eq(other, track)));
+        for track in offered {
+            if track.mark_closed() {
+                track.port.add_news(news::CLOSED);
+                self.ring(&track);
+            }
+        }
+        self.route_tracks();
     }
 
     /// Notes that our tracks are in the local description.

@@ -164,6 +164,11 @@ impl Media {
         })
     }
 
+    /// The names of the streams announced by `a=rid` (RFC 8851), whoever sends them.
+    pub fn rids(&self) -> impl Iterator<Item = &str> {
+        self.common.attribute_values("rid").filter_map(|value| value.split(' ').next())
+    }
+
     /// The payload types whose codec is `name`, in any case, in the order of the m-line.
     pub fn payload_types_of(&self, name: &str) -> Vec<u8> {
         let is_named = |payload: &&Payload| {

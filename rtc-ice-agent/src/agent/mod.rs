@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rtc_core::backend::{IceParameters, IceRole};
+use rtc_core::backend::{IceCredentials, IceParameters, IceRole};
 use rtc_core::candidate::{Candidate, Transport};
 use rtc_core::error::{Error, Result};
 use rtc_core::state::IceState;
@@ -216,6 +216,13 @@ impl Agent {
     /// Our credentials.
     pub fn local_parameters(&self) -> &IceParameters {
         &self.local
+    }
+
+    /// Replaces our credentials, which is of use only before the peer is told of them.
+    pub fn set_local_credentials(&mut self, credentials: &IceCredentials) {
+        self.local.ufrag = credentials.ufrag().to_owned();
+        self.local.pwd = credentials.pwd().to_owned();
+        self.local_key = Key::new(&self.local.pwd);
     }
 
     /// Our role at present.

@@ -1,6 +1,7 @@
 //! One UDP port for many connections: what arrives is told apart by the user name fragment of
 //! checks, and by the address it comes from once we have sent something there.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io::{self, IoSliceMut};
@@ -65,7 +66,7 @@ pub(super) fn join(config: &IceConfig, host: &IceHost, ufrag: &str) -> Result<Ve
             ports
         }
     };
-    Ok(ports.into_iter().map(|port| Member::join(port, ufrag)).collect())
+    ports.into_iter().map(|port| Member::join(port, ufrag)).collect()
 }
 
 fn open(config: &IceConfig, host: &IceHost) -> Result<Vec<Arc<Port>>> {
@@ -299,9 +300,15 @@ struct Member {
 }
 
 impl Member {
-    fn join(port: Arc<Port>, ufrag: &str) -> Socket {
+    fn join(port: Arc<Port>, ufrag: &str) -> Result<Socket> {
         let inbox = Arc::new(Inbox::default());
-        port.members.lock().by_ufrag.insert(ufrag.to_owned(), inbox.clone());
+        match port.members.lock().by_ufrag.entry(ufrag.to_owned()) {
+            Entry::Vacant(place) => place.insert(inbox.clone()),
+            Entry::Occupied(_) => {
+                let why = "share an ICE port: another connection has this user name fragment";
+                return Err(Error::failure(why));
+            }
+        };
         let address = port.address;
         let member = Self {
             port,
@@ -310,7 +317,7 @@ impl Member {
             last_remote: Mutex::default(),
             waits_since: Mutex::default(),
         };
-        Socket { io: Arc::new(member), address }
+        Ok(Socket { io: Arc::new(member), address })
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use rtc_core::backend::{
-    IceConfig, IceHost, IceParameters, IceServer, IceServerKind, IceTransport, Transmit,
+    IceConfig, IceCredentials, IceHost, IceParameters, IceServer, IceServerKind, IceTransport,
+    Transmit,
 };
 use rtc_core::candidate::{Candidate, Transport as Protocol};
 use rtc_core::error::{Error, ErrorKind, Result};
@@ -115,6 +116,15 @@ impl Transport {
 impl IceTransport for Transport {
     fn local_parameters(&self) -> IceParameters {
         self.shared.core.lock().agent.local_parameters().clone()
+    }
+
+    fn set_local_credentials(&self, credentials: &IceCredentials) -> Result<()> {
+        let mut core = self.shared.core.lock();
+        if core.gathered {
+            return Err(Error::failure("set local ICE credentials: gathering has begun"));
+        }
+        core.agent.set_local_credentials(credentials);
+        Ok(())
     }
 
     fn set_remote_parameters(&self, remote: &IceParameters) -> Result<()> {

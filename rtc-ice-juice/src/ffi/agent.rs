@@ -91,11 +91,15 @@ impl Agent {
             drop(unsafe { Arc::from_raw(user) });
             return None;
         };
-        let made = Self { agent, user, _place: place };
-        let (ufrag, pwd) = (options.ufrag.as_ptr(), options.pwd.as_ptr());
+        let mut made = Self { agent, user, _place: place };
+        made.set_local_credentials(options.ufrag, options.pwd).then_some(made)
+    }
+
+    /// Sets our credentials; false once gathering has begun.
+    pub(crate) fn set_local_credentials(&mut self, ufrag: &CStr, pwd: &CStr) -> bool {
+        let (ufrag, pwd) = (ufrag.as_ptr(), pwd.as_ptr());
         // SAFETY: the agent is alive and the strings outlive the call, which copies them.
-        let code = unsafe { juice::juice_set_local_ice_attributes(agent.as_ptr(), ufrag, pwd) };
-        (code == 0).then_some(made)
+        unsafe { juice::juice_set_local_ice_attributes(self.agent.as_ptr(), ufrag, pwd) == 0 }
     }
 
     /// Takes the controlling role, unless the role is settled already.

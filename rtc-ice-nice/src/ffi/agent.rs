@@ -256,6 +256,14 @@ impl Agent {
         }
     }
 
+    /// Sets our credentials, which libnice takes until checks begin; false if it refuses.
+    pub(crate) fn set_local_credentials(&self, ufrag: &CStr, pwd: &CStr) -> bool {
+        let (agent, ufrag, pwd) = (self.agent.as_ptr(), ufrag.as_ptr(), pwd.as_ptr());
+        // SAFETY: the agent is alive, and the strings outlive the call, which copies them.
+        let set = unsafe { nice::nice_agent_set_local_credentials(agent, self.stream, ufrag, pwd) };
+        set != nice::FALSE
+    }
+
     /// Sets the peer's credentials.
     pub(crate) fn set_remote_credentials(&self, ufrag: &CStr, pwd: &CStr) {
         let agent = self.agent.as_ptr();

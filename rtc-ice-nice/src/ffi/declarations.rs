@@ -193,6 +193,12 @@ unsafe extern "C" {
         ufrag: *mut *mut c_char,
         pwd: *mut *mut c_char,
     ) -> Boolean;
+    pub(super) fn nice_agent_set_local_credentials(
+        agent: *mut Agent,
+        stream: c_uint,
+        ufrag: *const c_char,
+        pwd: *const c_char,
+    ) -> Boolean;
     pub(super) fn nice_agent_set_remote_credentials(
         agent: *mut Agent,
         stream: c_uint,
