@@ -52,7 +52,7 @@ fn host_address(line: &str) -> Option<SocketAddr> {
 }
 
 /// A link, until dropped.
-pub(super) struct Link {
+pub(crate) struct Link {
     loss: u64,
     offerer: Option<End>,
     stop: Arc<AtomicBool>,
@@ -61,19 +61,19 @@ pub(super) struct Link {
 
 impl Link {
     /// A link losing `loss` datagrams of a hundred in each direction.
-    pub(super) fn new(loss: u64) -> Self {
+    pub(crate) fn new(loss: u64) -> Self {
         Self { loss, offerer: None, stop: Arc::default(), directions: Vec::new() }
     }
 
     /// Takes the offer and returns the one to deliver.
-    pub(super) fn offer(&mut self, sdp: &str) -> Result<String, String> {
+    pub(crate) fn offer(&mut self, sdp: &str) -> Result<String, String> {
         let (end, text) = End::new(sdp)?;
         self.offerer = Some(end);
         Ok(text)
     }
 
     /// Takes the answer and returns the one to deliver. From now on datagrams are carried.
-    pub(super) fn answer(&mut self, sdp: &str) -> Result<String, String> {
+    pub(crate) fn answer(&mut self, sdp: &str) -> Result<String, String> {
         let (answerer, text) = End::new(sdp)?;
         let offerer = self.offerer.take().ok_or("the answer came before the offer")?;
         let error = |error: std::io::Error| format!("a socket of the link: {error}");

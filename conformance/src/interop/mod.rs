@@ -6,7 +6,7 @@
 
 pub(crate) mod agent;
 mod bulk;
-mod link;
+pub(crate) mod link;
 pub(crate) mod own;
 pub(crate) mod plan;
 mod stacks;

@@ -27,6 +27,7 @@ mod queue;
 mod restart;
 mod secure;
 mod soak;
+mod streams;
 mod strings;
 mod tracks;
 mod websocket;
@@ -105,6 +106,7 @@ const TOPICS: &[Topic] = &[
     ("pairs", pairs::cases),
     ("tracks", tracks::cases),
     ("media", media::cases),
+    ("streams", streams::cases),
     ("soak", soak::cases),
 ];
 
