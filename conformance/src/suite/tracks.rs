@@ -38,6 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("retransmission formats are kept", rtx),
         Case::new("the queue of a track can be looked at", peek).fixes("B-7"),
         Case::new("a closed track stays closed", closed),
+        Case::new("closing a track asks for negotiation", closing_asks),
         Case::new("a track added to a connection without media opens", late).fixes("media later"),
         Case::new("a removed track is closed on both sides", removed).fixes("B-8"),
         Case::new("tracks of an offer that is rolled back are gone", rolled_back)
@@ -263,6 +264,14 @@ fn closed(lab: &Lab) {
     assert_eq!(linked.near.by_id(ById::CLOSE), OK);
     assert_eq!(linked.near.count(&Event::Closed), 1);
     assert!(!linked.near.is_open());
+}
+
+fn closing_asks(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.lib, VIDEO);
+    let is_needed = || lab.lib.test(Predicate::NEGOTIATION_NEEDED, linked.pair.a.id);
+    eventually("agreement", || !is_needed());
+    linked.near.by_id(ById::CLOSE);
+    assert!(is_needed());
 }
 
 fn late(lab: &Lab) {
