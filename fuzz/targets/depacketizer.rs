@@ -17,7 +17,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut script = Script::new(bytes);
     let codec = Codec::ALL[usize::from(script.byte()) % Codec::ALL.len()];
     let mut chain = Chain::default();
-    chain.set_depacketizer(codec.depacketizer(&Options::default()), codec.clock_rate());
+    let depacketizer = codec.depacketizer(&Options::default());
+    chain.set_depacketizer(handler::Depacketizing::new(depacketizer, codec.clock_rate()));
     chain.push(handler::ReceivingSession::new(9, codec.clock_rate()));
     chain.push(handler::NackRequester::new(9).with_rtx(RTX));
     let mut now = Now { wall: SystemTime::UNIX_EPOCH, ..Now::from_system() };

@@ -173,7 +173,8 @@ proptest! {
         let mut sender = crate::Chain::default();
         sender.set_packetizer(config, codec.packetizer(&options));
         let mut receiver = crate::Chain::default();
-        receiver.set_depacketizer(handler::Depacketizing::new(codec.depacketizer(&options), codec.clock_rate()));
+        let depacketizer = codec.depacketizer(&options);
+        receiver.set_depacketizer(handler::Depacketizing::new(depacketizer, codec.clock_rate()));
 
         let (now, mut output, mut expected) = (Now::from_system(), Output::default(), Vec::new());
         for (position, units) in units.iter().enumerate() {
