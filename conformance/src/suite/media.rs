@@ -25,6 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("what a track announces is told", announced),
         Case::new("SSRCs of a description are read and written", ssrcs_of_type),
         Case::new("frames arrive as they were sent", frames),
+        Case::new("a track sends frames and receives frames", frames_both_ways),
         Case::new("random packets and frames break nothing", hostile),
     ]
 }
@@ -347,6 +348,27 @@ fn frames(lab: &Lab) {
         near.send_binary(&frame);
         let event = Event::Frame { timestamp: 5000, payload_type: 96, data: frame };
         far.inbox.wait_event(far.id, &event);
+    }
+}
+
+fn frames_both_ways(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.lib, VIDEO);
+    let (near, far) = (&linked.near, &linked.far);
+    let with = Packetizing::default();
+    assert_eq!(lab.lib.set_packetizer(Packetizer::VP8, near.id, Some(c"n"), &with), OK);
+    assert_eq!(lab.lib.by_id(ById::CHAIN_SR_REPORTER, near.id), OK);
+    assert_eq!(lab.lib.by_id(ById::DEPACKETIZE_VP8, near.id), OK);
+    assert_eq!(lab.lib.by_id(ById::DEPACKETIZE_VP8, far.id), OK);
+    for track in [near, far] {
+        assert_eq!(lab.lib.by_id(ById::CHAIN_RECEIVING_SESSION, track.id), OK);
+    }
+    let with = Packetizing { ssrc: 45, ..with };
+    assert_eq!(lab.lib.set_packetizer(Packetizer::VP8, far.id, Some(c"f"), &with), OK);
+    for (from, to) in [(near, far), (far, near)] {
+        let frame: Vec<u8> = (0..5000usize).map(|n| (n % 251) as u8).collect();
+        from.send_binary(&frame);
+        let message = to.wait_messages(1).remove(0);
+        assert!(message.bytes() == frame, "{message:?}");
     }
 }
 

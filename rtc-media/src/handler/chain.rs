@@ -9,22 +9,37 @@ use crate::{Message, Now, Output, Request, RtpConfig};
 /// The handlers of a track, and the stream they make.
 #[derive(Debug, Default)]
 pub struct Chain {
+    /// There if and only if the first handler is a packetizer.
     config: Option<RtpConfig>,
+    /// Whether the handler after that is a depacketizer.
+    has_depacketizer: bool,
     handlers: Vec<Box<dyn Handler>>,
 }
 
 impl Chain {
-    /// Replaces the whole chain by a packetizer.
+    /// Replaces the whole chain by a packetizer. If there is a depacketizer, the chain stays as it
+    /// is otherwise: the track sends frames as well as it receives them.
     pub fn set_packetizer(&mut self, config: RtpConfig, packetizer: Box<dyn Packetizer>) {
-        self.clear();
+        if !self.has_depacketizer {
+            self.clear();
+        } else if self.config.is_some() {
+            self.handlers.remove(0);
+        }
         self.config = Some(config);
-        self.push(Packetizing::new(packetizer));
+        self.handlers.insert(0, Box::new(Packetizing::new(packetizer)));
     }
 
-    /// Replaces the whole chain by a depacketizer.
+    /// Replaces the whole chain by a depacketizer. If there is a packetizer, the chain stays as it
+    /// is otherwise.
     pub fn set_depacketizer(&mut self, depacketizing: Depacketizing) {
-        self.clear();
-        self.push(depacketizing);
+        if self.config.is_none() {
+            self.clear();
+        } else if self.has_depacketizer {
+            self.handlers.remove(1);
+        }
+        self.has_depacketizer = true;
+        let position = usize::from(self.config.is_some());
+        self.handlers.insert(position, Box::new(depacketizing));
     }
 
     /// Appends a handler.
@@ -36,6 +51,7 @@ impl Chain {
     pub fn clear(&mut self) {
         self.handlers.clear();
         self.config = None;
+        self.has_depacketizer = false;
     }
 
     /// Whether there are no handlers.

@@ -206,6 +206,40 @@ fn a_sender_that_starts_over_is_reported_anew() {
 }
 
 #[test]
+fn frames_go_both_ways_whatever_is_set_first() {
+    let depacketizing = || Depacketizing::new(Codec::Vp8.depacketizer(&Default::default()), 90_000);
+    let packetizer = || Codec::Vp8.packetizer(&Default::default());
+    let config = || RtpConfig::new(42, "cname", 96, 90_000);
+    let (mut first, mut second) = (Chain::default(), Chain::default());
+    first.set_packetizer(config(), packetizer());
+    first.push(NackResponder::new(10));
+    first.set_depacketizer(depacketizing());
+    second.set_depacketizer(depacketizing());
+    second.push(ReceivingSession::new(1, 90_000));
+    second.set_packetizer(config(), packetizer());
+    let now = Clock::new().at(0);
+    for round in 0..4u8 {
+        let (from, to) = match round % 2 {
+            0 => (&mut first, &mut second),
+            _ => (&mut second, &mut first),
+        };
+        let frame = vec![round; 3000];
+        let packets = send(from, now, &frame);
+        assert!(packets.len() > 2);
+        let frames: Vec<_> =
+            packets.into_iter().flat_map(|packet| receive(to, now, packet).0).collect();
+        assert_eq!(frames.len(), 1, "in round {round}");
+        assert_eq!(frames[0].data, frame);
+        // Again: neither drops the other, nor is there twice.
+        from.set_depacketizer(depacketizing());
+        to.set_packetizer(config(), packetizer());
+    }
+    let report = SenderReport { ssrc: 42, ..Default::default() };
+    let (_, output) = receive(&mut second, now, one(rtcp::Packet::SenderReport(report)));
+    assert_eq!(output.packets.len(), 1, "the session is still there to answer");
+}
+
+#[test]
 fn a_flood_of_streams_is_bounded() {
     let (mut chain, clock) = (Chain::default(), Clock::new());
     chain.set_depacketizer(Depacketizing::new(
