@@ -2,7 +2,8 @@
 # Installs the peers `conformance interop` and `websocket/run.py` test against, by package name:
 # from Debian, PyPI, npm and crates.io. Everything not from Debian goes below target/interop.
 #
-#     install.sh [chromium] [firefox] [libwebrtc] [aiortc] [gstreamer] [pion] [websocket] [str0m]
+#     install.sh [chromium] [firefox] [libwebrtc] [aiortc] [gstreamer] [pion] [media] [websocket]
+#                [str0m]
 #
 # Without arguments: all but str0m, whose build takes minutes.
 set -euo pipefail
@@ -36,7 +37,11 @@ install_peer() {
 		/usr/bin/python3 "$here/gstreamer/agent.py" --probe 2>/dev/null ||
 			install_packages python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-bad \
 				gstreamer1.0-nice
+		gst-inspect-1.0 --exists x265enc 2>/dev/null && gst-inspect-1.0 --exists avenc_aac ||
+			install_packages gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad,ugly} \
+				gstreamer1.0-libav
 		;;
+	media) python_package av 'av>=16' ;;
 	pion)
 		need go golang-go
 		[ -d /usr/share/gocode/src/github.com/pion/webrtc ] ||
@@ -66,7 +71,7 @@ install_peer() {
 
 need python3 python3
 need ip iproute2
-[ $# -gt 0 ] || set -- chromium firefox libwebrtc aiortc gstreamer pion websocket
+[ $# -gt 0 ] || set -- chromium firefox libwebrtc aiortc gstreamer pion media websocket
 for peer; do
 	echo "installing $peer" >&2
 	# A shell of its own: with `||` after it, a function would run without `set -e`.

@@ -5,11 +5,13 @@ import asyncio
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "media")]
 
 import aiortc
 from aiortc.rtcdtlstransport import generate_certificate
 from cryptography.hazmat.primitives.asymmetric import rsa
+import samples
 from line import pattern, report, report_message, serve
 
 
@@ -25,6 +27,29 @@ class RsaCertificate(aiortc.RTCCertificate):
         context = super()._create_ssl_context(srtp_profiles)
         context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
         return context
+
+
+class Pattern(aiortc.VideoStreamTrack):
+    """The test pattern, 30 pictures a second."""
+
+    number = 0
+
+    async def recv(self):
+        pts, time_base = await self.next_timestamp()
+        frame = samples.picture(self.number)
+        self.number += 1
+        frame.pts, frame.time_base = pts, time_base
+        return frame
+
+
+class Tone(aiortc.AudioStreamTrack):
+    """The tone, 50 frames a second."""
+
+    async def recv(self):
+        silence = await super().recv()
+        frame = samples.sound(silence.sample_rate, silence.pts, silence.samples)
+        frame.pts, frame.time_base = silence.pts, silence.time_base
+        return frame
 
 
 class Agent:
@@ -72,6 +97,35 @@ class Agent:
     async def answer(self, sdp):
         await self.peer.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
         await self.describe(await self.peer.createAnswer())
+
+    def send_media(self, video, audio):
+        for track, codec in ((Pattern(), video), (Tone(), audio)):
+            known = aiortc.RTCRtpSender.getCapabilities(track.kind).codecs
+            wanted = f"{track.kind}/{codec}".lower()
+            self.peer.addTrack(track)
+            transceiver = next(t for t in self.peer.getTransceivers() if t.kind == track.kind)
+            transceiver.setCodecPreferences([c for c in known if c.mimeType.lower() == wanted])
+        self.shown = samples.Shown()
+        self.peer.on("track", lambda track: asyncio.ensure_future(self.watch(track)))
+
+    async def watch(self, track):
+        try:
+            while True:
+                self.shown.take(await track.recv())
+                if told := self.shown.told():
+                    report("media", **told)
+        except aiortc.mediastreams.MediaStreamError:
+            pass  # the end of the track
+        except Exception as error:
+            report("error", text=f"{type(error).__name__}: {error}")
+
+    async def media_offer(self, video, audio, **_):
+        self.send_media(video, audio)
+        await self.describe(await self.peer.createOffer())
+
+    async def media_answer(self, sdp, video, audio, **_):
+        self.send_media(video, audio)
+        await self.answer(sdp)
 
     async def accept(self, sdp):
         await self.peer.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "answer"))

@@ -30,6 +30,7 @@ FLAGS = [
     "--disable-sync",
     "--disable-extensions",
     "--no-first-run",
+    "--autoplay-policy=no-user-gesture-required",
     "--remote-debugging-pipe",
 ]
 

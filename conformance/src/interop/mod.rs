@@ -7,6 +7,7 @@
 pub(crate) mod agent;
 mod bulk;
 pub(crate) mod link;
+mod media;
 pub(crate) mod own;
 pub(crate) mod plan;
 mod stacks;
@@ -15,11 +16,66 @@ use crate::lab::{is_strict, library_path};
 use crate::sys;
 use agent::Agent;
 use link::Link;
+use media::{Media, Samples};
 use stacks::{Limits, STACKS, Stack};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
+
+/// What is done with somebody, in both roles: a row of the table.
+enum Row {
+    /// Data channels with a stack.
+    Channels(&'static Stack),
+    /// Tracks.
+    Tracks(Media),
+}
+
+impl Row {
+    fn all() -> Result<Vec<Self>, String> {
+        let tracks = media::all()?.into_iter().map(Row::Tracks);
+        Ok(STACKS.iter().map(Row::Channels).chain(tracks).collect())
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Row::Channels(stack) => stack.name.to_owned(),
+            Row::Tracks(media) => media.name(),
+        }
+    }
+
+    fn about(&self) -> String {
+        match self {
+            Row::Channels(stack) => stack.about.to_owned(),
+            Row::Tracks(media) => media.about(),
+        }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        match self {
+            Row::Channels(stack) => stack.is_called(name),
+            Row::Tracks(media) => media.is_called(name),
+        }
+    }
+
+    /// Whether continuous integration fails without it.
+    fn required(&self) -> bool {
+        match self {
+            Row::Channels(stack) => stack.required,
+            Row::Tracks(media) => media.required(),
+        }
+    }
+
+    /// Why it is not for the lossy link, if it is not.
+    fn unlinked(&self) -> Option<&'static str> {
+        match self {
+            Row::Channels(stack) if !stack.hidden() => None,
+            Row::Channels(_) => Some("its addresses are hidden from the lossy link"),
+            Row::Tracks(_) => Some("tracks are not tried over the lossy link"),
+        }
+    }
+}
 
 /// Which side the other stack takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,39 +142,51 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let chosen = |stack: &&Stack| {
-        options.only.is_empty() || options.only.iter().any(|only| stack.is_called(only))
+    let rows = match Row::all() {
+        Ok(rows) => rows,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
     };
-    let stacks: Vec<&Stack> = STACKS.iter().filter(chosen).collect();
-    if options.list || stacks.is_empty() {
-        for stack in STACKS {
-            println!("{}: {}", stack.name, stack.about);
+    let chosen =
+        |row: &&Row| options.only.is_empty() || options.only.iter().any(|only| row.is_called(only));
+    let chosen: Vec<&Row> = rows.iter().filter(chosen).collect();
+    if options.list || chosen.is_empty() {
+        for row in &rows {
+            println!("{}: {}", row.name(), row.about());
         }
         return if options.list { ExitCode::SUCCESS } else { ExitCode::from(2) };
     }
-    run(&stacks, &options)
+    run(&chosen, &options)
 }
 
-fn run(stacks: &[&Stack], options: &Options) -> ExitCode {
+/// What all attempts of a run share.
+struct Run<'a> {
+    options: &'a Options,
+    /// Made when the first track needs them.
+    samples: OnceCell<Result<Samples, String>>,
+}
+
+fn run(rows: &[&Row], options: &Options) -> ExitCode {
     let obstacle = obstacle();
     if let Some(library) = library_path() {
-        println!("{} stacks against {}", stacks.len(), library.display());
+        println!("{} stacks against {}", rows.len(), library.display());
     }
+    let whole = Run { options, samples: OnceCell::new() };
     let mut table = BTreeMap::new();
-    for (number, stack) in stacks.iter().enumerate() {
+    for (number, row) in rows.iter().enumerate() {
         for role in Role::ALL {
-            let outcome = match &obstacle {
-                Some(reason) => excuse(stack, reason.clone()),
-                None if options.loss.is_some() && stack.hidden() => {
-                    Outcome::Skipped("its addresses are hidden from the lossy link".into())
-                }
-                None => persist(stack, role, options),
+            let outcome = match (&obstacle, row.unlinked()) {
+                (Some(reason), _) => excuse(row, reason.clone()),
+                (None, Some(reason)) if options.loss.is_some() => Outcome::Skipped(reason.into()),
+                (None, _) => whole.persist(row, role),
             };
-            announce(stack, role, &outcome);
+            announce(row, role, &outcome);
             table.insert((number, role), outcome);
         }
     }
-    print_table(stacks, &table);
+    print_table(rows, &table);
     let count = |wanted: fn(&Outcome) -> bool| table.values().filter(|o| wanted(o)).count();
     let passed = count(|outcome| matches!(outcome, Outcome::Passed(_)));
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
@@ -137,46 +205,65 @@ fn obstacle() -> Option<String> {
 }
 
 /// A missing peer is a skip, but where everything has been installed on purpose it is a failure.
-fn excuse(stack: &Stack, reason: String) -> Outcome {
-    if stack.required && is_strict() {
+fn excuse(row: &Row, reason: String) -> Outcome {
+    if row.required() && is_strict() {
         Outcome::Failed(format!("required, but {reason}"))
     } else {
         Outcome::Skipped(reason)
     }
 }
 
-/// Makes the attempt, and with `--retry` another one where it failed: other stacks have races of
-/// their own. What failed the first time is told either way.
-fn persist(stack: &Stack, role: Role, options: &Options) -> Outcome {
-    match attempt(stack, role, options) {
-        Outcome::Failed(reason) if options.retry => {
-            println!("again    {} {}, which failed:", stack.name, role.name());
-            reason.lines().for_each(|line| println!("         {line}"));
-            match attempt(stack, role, options) {
-                Outcome::Passed(detail) => Outcome::Passed(format!("the second time, {detail}")),
-                other => other,
+impl Run<'_> {
+    /// Makes the attempt, and with `--retry` another one where it failed: other stacks have races
+    /// of their own. What failed the first time is told either way.
+    fn persist(&self, row: &Row, role: Role) -> Outcome {
+        match self.attempt(row, role) {
+            Outcome::Failed(reason) if self.options.retry => {
+                println!("again    {} {}, which failed:", row.name(), role.name());
+                reason.lines().for_each(|line| println!("         {line}"));
+                match self.attempt(row, role) {
+                    Outcome::Passed(detail) => {
+                        Outcome::Passed(format!("the second time, {detail}"))
+                    }
+                    other => other,
+                }
             }
+            outcome => outcome,
         }
-        outcome => outcome,
     }
-}
 
-fn attempt(stack: &Stack, role: Role, options: &Options) -> Outcome {
-    let command = match stack.command() {
-        Ok(command) => command,
-        Err(reason) => return excuse(stack, reason),
-    };
-    let scratch = std::env::temp_dir().join(format!("interop-{}", std::process::id()));
-    let kept = options.keep.as_ref();
-    let directory = kept.unwrap_or(&scratch).join(format!("{}-{}", stack.name, role.name()));
-    let begun = Instant::now();
-    let capture = kept.and_then(|_| capture(&directory));
-    let result = connect(stack, role, command, &directory, options.loss);
-    end_capture(capture);
-    let _ = std::fs::remove_dir_all(&scratch);
-    match result {
-        Ok(detail) => Outcome::Passed(format!("{:.1} s, {detail}", begun.elapsed().as_secs_f32())),
-        Err(reason) => Outcome::Failed(reason),
+    fn attempt(&self, row: &Row, role: Role) -> Outcome {
+        let ready = match row {
+            Row::Channels(stack) => stack.command(),
+            Row::Tracks(media) => self.samples().and_then(|_| media.command()),
+        };
+        let command = match ready {
+            Ok(command) => command,
+            Err(reason) => return excuse(row, reason),
+        };
+        let scratch = std::env::temp_dir().join(format!("interop-{}", std::process::id()));
+        let kept = self.options.keep.as_ref();
+        let directory = kept.unwrap_or(&scratch).join(format!("{}-{}", row.name(), role.name()));
+        let begun = Instant::now();
+        let capture = kept.and_then(|_| capture(&directory));
+        let result = match row {
+            Row::Channels(stack) => connect(stack, role, command, &directory, self.options.loss),
+            Row::Tracks(media) => {
+                self.samples().and_then(|samples| media.connect(role, command, &directory, samples))
+            }
+        };
+        end_capture(capture);
+        let _ = std::fs::remove_dir_all(&scratch);
+        match result {
+            Ok(detail) => {
+                Outcome::Passed(format!("{:.1} s, {detail}", begun.elapsed().as_secs_f32()))
+            }
+            Err(reason) => Outcome::Failed(reason),
+        }
+    }
+
+    fn samples(&self) -> Result<&Samples, String> {
+        self.samples.get_or_init(Samples::new).as_ref().map_err(String::clone)
     }
 }
 
@@ -222,8 +309,8 @@ fn end_capture(capture: Option<Child>) {
     }
 }
 
-fn announce(stack: &Stack, role: Role, outcome: &Outcome) {
-    let title = format!("{} {}", stack.name, role.name());
+fn announce(row: &Row, role: Role, outcome: &Outcome) {
+    let title = format!("{} {}", row.name(), role.name());
     match outcome {
         Outcome::Passed(detail) => println!("ok       {title} ({detail})"),
         Outcome::Skipped(reason) => println!("skipped  {title}: {reason}"),
@@ -234,7 +321,7 @@ fn announce(stack: &Stack, role: Role, outcome: &Outcome) {
     }
 }
 
-fn print_table(stacks: &[&Stack], table: &BTreeMap<(usize, Role), Outcome>) {
+fn print_table(rows: &[&Row], table: &BTreeMap<(usize, Role), Outcome>) {
     let cell = |number: usize, role: Role| match table.get(&(number, role)) {
         Some(Outcome::Passed(_)) => "passed".to_owned(),
         Some(Outcome::Failed(reason)) => {
@@ -243,10 +330,11 @@ fn print_table(stacks: &[&Stack], table: &BTreeMap<(usize, Role), Outcome>) {
         Some(Outcome::Skipped(reason)) => format!("skipped: {reason}"),
         None => String::new(),
     };
-    println!("\n| {:18} | it offers | it answers |\n|---|---|---|", "stack");
-    for (number, stack) in stacks.iter().enumerate() {
+    let width = rows.iter().map(|row| row.name().len()).max().unwrap_or(0).max(18);
+    println!("\n| {:width$} | it offers | it answers |\n|---|---|---|", "stack");
+    for (number, row) in rows.iter().enumerate() {
         let (offers, answers) = (cell(number, Role::Offers), cell(number, Role::Answers));
-        println!("| {:18} | {offers:9} | {answers:10} |", stack.name);
+        println!("| {:width$} | {offers:9} | {answers:10} |", row.name());
     }
     println!();
 }

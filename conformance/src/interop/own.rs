@@ -1,6 +1,7 @@
 //! The library under test as an agent: `conformance peer`.
 
 use super::bulk::{self, Sinks};
+use super::media::Tracks;
 use super::plan::{crc32, pattern};
 use crate::ffi::*;
 use crate::inbox::{Event, Inbox, Message, Recorded};
@@ -120,6 +121,7 @@ struct OwnAgent {
     peer: Peer,
     labels: Labels,
     sinks: Sinks,
+    tracks: Tracks,
 }
 
 impl OwnAgent {
@@ -132,9 +134,14 @@ impl OwnAgent {
         let peer = Peer::with(lib, config);
         let labels = Labels::default();
         let sinks = Sinks::default();
-        let (known, counting) = (labels.clone(), sinks.clone());
-        peer.inbox.hook(move |inbox, recorded| tell(&known, &counting, inbox, recorded));
-        Ok(Self { peer, labels, sinks })
+        let tracks = Tracks::default();
+        let (known, counting, media) = (labels.clone(), sinks.clone(), tracks.clone());
+        peer.inbox.hook(move |inbox, recorded| {
+            if !media.take(inbox, recorded) {
+                tell(&known, &counting, inbox, recorded);
+            }
+        });
+        Ok(Self { peer, labels, sinks, tracks })
     }
 
     fn obey(&self, command: &Value) -> Result<(), String> {
@@ -151,6 +158,8 @@ impl OwnAgent {
                 OK => self.peer.set_local("answer"),
                 code => code,
             },
+            "media-offer" => self.tracks.offer(&self.peer, command)?,
+            "media-answer" => self.tracks.answer(&self.peer, command)?,
             "accept" => self.peer.set_remote(text("sdp"), "answer"),
             "open" => self.open(command),
             "text" => lib.send_text(channel()?, &c(text("text"))),

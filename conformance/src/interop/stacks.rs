@@ -173,12 +173,12 @@ pub(super) const STACKS: &[Stack] = &[
     },
 ];
 
-fn scripts() -> PathBuf {
+pub(super) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("interop")
 }
 
 /// Where `install.sh` puts what it installs.
-fn installed() -> PathBuf {
+pub(super) fn installed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop")
 }
 
@@ -239,7 +239,7 @@ impl Stack {
     }
 }
 
-fn runs(command: &mut Command, what: &str) -> Result<(), String> {
+pub(super) fn runs(command: &mut Command, what: &str) -> Result<(), String> {
     match command.output() {
         Ok(output) if output.status.success() => Ok(()),
         _ => Err(format!("{what} is not installed")),
