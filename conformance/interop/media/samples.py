@@ -40,7 +40,8 @@ ENCODERS = {
         "libx265",
         {"preset": "ultrafast", "tune": "zerolatency", "x265-params": "log-level=error"},
     ),
-    "AV1": ("libsvtav1", {"preset": "10", "crf": "35"}),
+    # In the order they are shown: there are no hidden pictures in WebRTC.
+    "AV1": ("libsvtav1", {"preset": "10", "crf": "35", "svtav1-params": "pred-struct=1"}),
     "opus": ("libopus", {}),
     "MP4A-LATM": ("aac", {}),
     "PCMU": ("pcm_mulaw", {}),
@@ -188,7 +189,11 @@ def decoder(codec):
 def decoded(codec, units):
     context = decoder(codec)
     for unit in units:
-        yield from context.decode(av.Packet(unlatm(unit) if codec == "MP4A-LATM" else unit))
+        try:
+            yield from context.decode(av.Packet(unlatm(unit) if codec == "MP4A-LATM" else unit))
+        except av.error.InvalidDataError as error:
+            # As one whose key frame is missing: there are fewer pictures then.
+            print(error, file=sys.stderr)
     yield from context.decode(None)
 
 
@@ -260,8 +265,95 @@ def decode(codec, path, to):
     write_raw(codec, decoded(codec, pieces(path, ">I")), to)
 
 
+def udp():
+    end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    end.bind(("127.0.0.1", 0))
+    return end
+
+
+def write_packets(codec, path):
+    """FFmpeg makes packets only to send them."""
+    receiver, packets = udp(), []
+    receiver.setblocking(False)
+
+    def collect():
+        # On the loopback interface what was sent has arrived.
+        try:
+            while True:
+                packets.append(receiver.recv(65536))
+        except BlockingIOError:
+            pass
+
+    where = f"rtp://127.0.0.1:{receiver.getsockname()[1]}?pkt_size=1200"
+    options = {"strict": "experimental", "payload_type": "96"}
+    with av.open(where, "w", format="rtp", options=options) as output:
+        stream = output.add_stream(ENCODERS[codec][0], rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for unit in encode(codec):
+            unit.stream = stream
+            output.mux(unit)
+            collect()
+    collect()
+    with open(path, "wb") as file:
+        # RTCP goes to the next port; what came here is RTP.
+        for packet in packets:
+            file.write(struct.pack(">H", len(packet)) + packet)
+
+
+def taken(port):
+    """Whether some socket has this UDP port of IPv4."""
+    lines = pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(int(line.split()[1].split(":")[1], 16) == port for line in lines)
+
+
+def unpack(codec, path, to):
+    """FFmpeg takes packets only from the network."""
+    probe = udp()
+    port = probe.getsockname()[1]
+    probe.close()
+    packets = list(pieces(path, ">H"))
+
+    def send():
+        # What comes before FFmpeg listens is lost.
+        while not taken(port):
+            time.sleep(0.02)
+        sender = udp()
+        for packet in packets:
+            sender.sendto(packet, ("127.0.0.1", port))
+            time.sleep(0.001)
+
+    session = pathlib.Path(to).with_suffix(".sdp")
+    session.write_text(SDP.format(port=port, codec=codec))
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    options = {
+        "protocol_whitelist": "file,udp,rtp",
+        "strict": "experimental",
+        "buffer_size": str(4 << 20),
+        "reorder_queue_size": "0",
+    }
+    units, frames = [], len({packet[4:8] for packet in packets})
+    with av.open(str(session), options=options, timeout=20) as source:
+        for unit in source.demux(source.streams.video[0]):
+            if unit.size:
+                units.append(bytes(unit))
+            # The last one would be complete only when another one began.
+            if len(units) + 1 >= frames:
+                break
+    thread.join()
+    write_raw(codec, decoded(codec, units), to)
+
+
 def main():
-    {"raw": raw, "frames": write_frames, "decode": decode}[sys.argv[1]](*sys.argv[2:])
+    actions = {
+        "raw": raw,
+        "frames": write_frames,
+        "decode": decode,
+        "packets": write_packets,
+        "unpack": unpack,
+    }
+    actions[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ impl Samples {
             return Ok(());
         }
         let elements = ELEMENTS.iter().find(|elements| elements.codec == codec.name);
-        match (form, elements) {
+        let result = match (form, elements) {
             (Form::Packets, Some(elements)) => gstreamer(&format!(
                 "filesrc location={} ! {} ! {} pt={} ! rtpstreampay ! filesink location={}",
                 text(&self.directory.join(if codec.is_video {
@@ -141,7 +141,9 @@ impl Samples {
                 text(&file),
             )),
             (form, _) => script(&[form.name(), codec.name, &text(&file)]),
-        }
+        };
+        // What was begun is not to be taken for the whole by the next one.
+        result.inspect_err(|_| drop(fs::remove_file(&file)))
     }
 
     /// Decodes what was kept in a directory; returns raw media: I420 of 320 × 240, or one channel
