@@ -7,6 +7,8 @@ use crate::lab::Lab;
 use crate::outcome::Rows;
 use crate::peer::{Channel, c};
 use crate::websocket::{Raw, Server, connect, connect_with};
+use std::io::Write;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 
 const ROOT: &str = include_str!("pem/root.pem");
@@ -26,6 +28,9 @@ pub(super) fn cases() -> Vec<Case> {
             .fixes("passphrases for keys in text"),
         Case::new("half a certificate and bad ones are refused", bad_certificates),
         Case::new("what is not TLS fails a server's client", not_tls),
+        Case::new("damage to an open connection over TLS is one error and one closed", damaged)
+            .fixes("strict frames")
+            .limit(20),
     ]
 }
 
@@ -171,4 +176,61 @@ fn not_tls(lab: &Lab) {
     far.inbox.wait_event(far.id, &Event::Error("TLS connection failed".into()));
     far.wait_closed();
     assert_eq!(far.count(&Event::Closed), 1);
+}
+
+/// Passes bytes between a client and a server, until the test has other plans.
+struct Relay {
+    listener: TcpListener,
+    port: u16,
+}
+
+impl Relay {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        Self { listener, port }
+    }
+
+    /// Begins to pass bytes; returns the connection to the server.
+    fn start(&self, server: &Server) -> TcpStream {
+        let (client, _) = self.listener.accept().expect("a client");
+        let onward = TcpStream::connect(("127.0.0.1", server.port)).expect("a server");
+        for (from, to) in [(&client, &onward), (&onward, &client)] {
+            let twin = |stream: &TcpStream| stream.try_clone().expect("another handle");
+            let (mut from, mut to) = (twin(from), twin(to));
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+        }
+        onward
+    }
+}
+
+fn damaged(lab: &Lab) {
+    let mut rows = Rows::new();
+    let server = Server::with(lab.lib, &WsServerConfig { tls: true, ..WsServerConfig::loopback() });
+    // A record of application data that no key fits, and an end without close_notify.
+    let forged = [&[23, 3, 3, 0, 32][..], &[7; 32]].concat();
+    for (n, (name, forged)) in
+        [("a forged record", Some(forged)), ("the end", None)].into_iter().enumerate()
+    {
+        let relay = Relay::new();
+        let near = connect_with(lab.lib, &format!("wss://127.0.0.1:{}/", relay.port), &INSECURE);
+        let mut onward = relay.start(&server);
+        let far = server.client(n);
+        exchange(&near, &far);
+        match forged {
+            Some(record) => onward.write_all(&record).expect("sent"),
+            None => onward.shutdown(Shutdown::Write).expect("the end"),
+        }
+        far.wait_closed();
+        near.wait_closed();
+        far.inbox.settle();
+        let error = Event::Error("TCP connection failed".into());
+        rows.equal(format!("{name}: errors"), far.count(&error), 1);
+        rows.equal(format!("{name}: closed"), far.count(&Event::Closed), 1);
+        rows.equal(format!("{name}: closed there"), near.count(&Event::Closed), 1);
+        rows.equal(format!("{name}: messages"), far.messages().len(), 2);
+    }
 }
