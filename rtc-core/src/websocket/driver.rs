@@ -21,6 +21,9 @@ use crate::runtime::Timer;
 /// How much is read at once.
 const READ: usize = 128 * 1024;
 
+/// Behind so many bytes there are probably more.
+const MUCH: usize = 16 * 1024;
+
 /// How many messages are taken before it is looked whether the queue is full.
 const STRETCH: usize = 32;
 
@@ -126,6 +129,8 @@ struct Pump<'a> {
     pinged: Instant,
     /// Pings without an answer.
     unanswered: u32,
+    /// What was last read was much.
+    is_loaded: bool,
 }
 
 impl Future for Pump<'_> {
@@ -135,7 +140,10 @@ impl Future for Pump<'_> {
         let this = &mut *self;
         loop {
             let step = this.step(cx);
-            if this.socket.port.has_news() {
+            // A callback that answers needs the lock, which the last look at the socket takes: it
+            // is called after that, unless there is more to do at the same time.
+            let is_last = !matches!(step, Poll::Ready(Step::Again));
+            if (is_last || this.is_loaded) && this.socket.port.has_news() {
                 this.socket.ring();
             }
             match step {
@@ -156,7 +164,15 @@ impl<'a> Pump<'a> {
     fn new(socket: &'a WebSocket) -> Self {
         let now = Instant::now();
         let timer = socket.engine.runtime().timer(now + IDLE);
-        Self { socket, timer, armed: now + IDLE, heard: now, pinged: now, unanswered: 0 }
+        Self {
+            socket,
+            timer,
+            armed: now + IDLE,
+            heard: now,
+            pinged: now,
+            unanswered: 0,
+            is_loaded: false,
+        }
     }
 
     /// Does what can be done now, under the lock.
@@ -235,6 +251,7 @@ impl<'a> Pump<'a> {
             Err(error) => return Poll::Ready(self.broken(state, &error)),
         };
         self.heard = Instant::now();
+        self.is_loaded = length >= MUCH;
         let input = buffer.get(..length).unwrap_or_default();
         match (live.close_received, state.phase) {
             (true, _) => {}
