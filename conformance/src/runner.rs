@@ -18,9 +18,6 @@ use std::time::{Duration, Instant};
 /// Where a child leaves its result.
 const RESULT: &str = "RTC_CONFORMANCE_RESULT";
 
-/// Set for tests of the reference library, whose known lapses are not reported everywhere.
-pub(crate) const ORACLE: &str = "RTC_CONFORMANCE_ORACLE";
-
 /// How many times longer a test may take under another program.
 const WRAPPED: u32 = 5;
 
@@ -270,9 +267,6 @@ fn spawn(
         }
         None => Command::new(this),
     };
-    if options.oracle {
-        command.env(ORACLE, "1");
-    }
     command
         .arg("--child")
         .arg(case.title())

@@ -2,6 +2,7 @@
 //! everybody sees at 10.78.0.1; it routes to 10.78.0.2 (b) and 10.79.0.2 (the server).
 
 use crate::sys;
+use std::time::{Duration, Instant};
 
 /// Where the NAT is seen from outside.
 pub(super) const OUTSIDE: &str = "10.78.0.1";
@@ -23,10 +24,23 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// Runs a program inside with these arguments.
-    fn run(&self, program: &str, arguments: &str) -> Result<(), String> {
+    /// Runs a program inside with these arguments; returns what it wrote.
+    fn run(&self, program: &str, arguments: &str) -> Result<String, String> {
         let mut command = sys::command_in(Some(&self.name), program);
-        sys::run(command.args(arguments.split(' '))).map(drop)
+        sys::run(command.args(arguments.split(' ')))
+    }
+
+    /// Waits until the interface is in operation, which on a busy machine it is half a second after
+    /// it was switched on. libnice does not use it before.
+    fn wait_in_operation(&self) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.run("ip", "-o link show dev wan")?.contains(" state UP ") {
+            if Instant::now() > deadline {
+                return Err(format!("the interface of {} does not come up", self.name));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 }
 
@@ -87,6 +101,7 @@ impl Topology {
         // The file is that of the namespace it is opened in.
         let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
         sys::run(sys::command_in(Some(&nat.name), "sh").args(["-c", forward]))?;
+        [a, b, server].into_iter().try_for_each(Namespace::wait_in_operation)?;
         Ok(topology)
     }
 
