@@ -140,6 +140,10 @@ impl Media {
 
     /// The command starting the other side, or why it cannot be started.
     pub(super) fn command(&self) -> Result<Command, String> {
+        let library = library_path().ok_or("RTC_LIB names no library")?;
+        if Library::load(&library, false)?.table.rtcSetVP8Depacketizer.is_none() {
+            return Err("the library has no depacketizers".into());
+        }
         if self.other.is_ours()
             && let Some(missing) = [self.video, self.audio].into_iter().find_map(Samples::missing)
         {
@@ -153,8 +157,13 @@ impl Media {
             Other::GStreamer => own::command(None),
             Other::Library => {
                 let library = std::env::var_os("RTC_PEER_LIB");
+                let library = library.ok_or("RTC_PEER_LIB names no library")?;
+                let table = &Library::load(Path::new(&library), false)?.table;
+                if table.rtcSetH264Packetizer.is_none() {
+                    return Err("the library named by RTC_PEER_LIB has no packetizers".into());
+                }
                 let mut command = own::command(None)?;
-                command.env("RTC_LIB", library.ok_or("RTC_PEER_LIB names no library")?);
+                command.env("RTC_LIB", library);
                 Ok(command)
             }
         }
