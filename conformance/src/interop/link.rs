@@ -54,6 +54,8 @@ fn host_address(line: &str) -> Option<SocketAddr> {
 /// A link, until dropped.
 pub(crate) struct Link {
     loss: u64,
+    /// How often each datagram comes that is not lost.
+    copies: u64,
     offerer: Option<End>,
     stop: Arc<AtomicBool>,
     directions: Vec<JoinHandle<()>>,
@@ -62,7 +64,13 @@ pub(crate) struct Link {
 impl Link {
     /// A link losing `loss` datagrams of a hundred in each direction.
     pub(crate) fn new(loss: u64) -> Self {
-        Self { loss, offerer: None, stop: Arc::default(), directions: Vec::new() }
+        Self { loss, copies: 1, offerer: None, stop: Arc::default(), directions: Vec::new() }
+    }
+
+    /// Delivers every datagram twice, the second time later.
+    pub(crate) fn doubling(mut self) -> Self {
+        self.copies = 2;
+        self
     }
 
     /// Takes the offer and returns the one to deliver.
@@ -83,9 +91,9 @@ impl Link {
         for (seed, inlet, from, outlet, to) in
             [(1, answerer.stand_in, from, forth, to), (2, offerer.stand_in, to, back, from)]
         {
-            let (loss, stop) = (self.loss, self.stop.clone());
+            let (loss, copies, stop) = (self.loss, self.copies, self.stop.clone());
             self.directions.push(std::thread::spawn(move || {
-                carry(&Direction { inlet, from, outlet, to, loss }, seed, &stop);
+                carry(&Direction { inlet, from, outlet, to, loss, copies }, seed, &stop);
             }));
         }
         Ok(text)
@@ -109,6 +117,7 @@ struct Direction {
     outlet: UdpSocket,
     to: SocketAddr,
     loss: u64,
+    copies: u64,
 }
 
 /// Numbers that only have to look random (xorshift).
@@ -139,8 +148,12 @@ fn carry(direction: &Direction, seed: u64, stop: &AtomicBool) {
         // this machine.
         if source.port() == direction.from.port() && next(&mut random) % 100 >= direction.loss {
             let late = JITTER * next(&mut random).is_multiple_of(8).into();
-            count += 1;
-            queue.insert((Instant::now() + DELAY + late, count), buffer[..size].to_vec());
+            let mut due = Instant::now() + DELAY + late;
+            for _ in 0..direction.copies {
+                count += 1;
+                queue.insert((due, count), buffer[..size].to_vec());
+                due += DELAY;
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("of 100 packets one is lost and sent again", |lab: &Lab| sent_again(lab, 1)),
         Case::new("of 100 packets ten are lost and sent again", |lab: &Lab| sent_again(lab, 10)),
+        Case::new("packets that come twice are taken once", replayed),
         Case::new("pacing spreads a burst", pacing),
         Case::new("AV1 goes both ways of packetizing", av1),
         Case::new("negotiation changes directions", directions),
@@ -22,16 +23,16 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Two peers on a link that loses so many datagrams of a hundred, with one open track.
-struct Lossy {
+/// Two peers on a link, with one open track.
+struct Apart {
     near: Channel,
     far: Channel,
     _peers: (Peer, Peer),
     _link: Link,
 }
 
-impl Lossy {
-    fn new(lab: &Lab, loss: u64) -> Self {
+impl Apart {
+    fn new(lab: &Lab, mut link: Link) -> Self {
         let (a, b) = (Peer::manual(lab.lib), Peer::manual(lab.partner()));
         let near = a.track(VIDEO);
         let whole = |peer: &Peer, kind: &str| {
@@ -39,7 +40,6 @@ impl Lossy {
             peer.wait_gathered();
             peer.string(Getter::LOCAL_DESCRIPTION).expect("a description")
         };
-        let mut link = Link::new(loss);
         let offer = link.offer(&whole(&a, "offer")).expect("a host candidate");
         assert_eq!(b.set_remote(&offer, "offer"), OK);
         let far = b.incoming_track(0);
@@ -69,7 +69,7 @@ fn nack(missing: &[u16]) -> Vec<u8> {
 /// The receiver asks for what is missing until it has everything, byte for byte.
 fn sent_again(lab: &Lab, loss: u64) {
     const COUNT: u16 = 300;
-    let Lossy { near, far, .. } = &Lossy::new(lab, loss);
+    let Apart { near, far, .. } = &Apart::new(lab, Link::new(loss));
     assert_eq!(lab.lib.chain_nack_responder(near.id), OK);
     let packet = |n: u16| rtp(96, n, 42, 500 + usize::from(n));
     for n in 0..COUNT {
@@ -98,6 +98,22 @@ fn sent_again(lab: &Lab, loss: u64) {
         rows.holds(format!("packet {n}"), packet_that_came.as_deref() == Some(&*packet(n)));
     }
     assert!(rounds > 0 || loss < 10, "nothing was lost");
+}
+
+/// The link reorders, too.
+fn replayed(lab: &Lab) {
+    const COUNT: u16 = 200;
+    let Apart { near, far, .. } = &Apart::new(lab, Link::new(0).doubling());
+    let packet = |n: u16| rtp(96, n, 42, 100);
+    for n in 0..COUNT {
+        near.send_binary(&packet(n));
+    }
+    far.wait_messages(COUNT.into());
+    std::thread::sleep(QUIET);
+    let mut came: Vec<_> = far.messages().iter().map(|message| message.bytes().to_vec()).collect();
+    came.sort_unstable();
+    let expected: Vec<_> = (0..COUNT).map(packet).collect();
+    assert!(came == expected, "{} packets", came.len());
 }
 
 fn pacing(lab: &Lab) {
