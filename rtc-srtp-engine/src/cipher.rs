@@ -1,9 +1,10 @@
 //! Encrypting and authenticating one packet.
 
+use aes::Aes128;
 use aes::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
-use aes::{Aes128, Aes256};
 use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes128Gcm, Aes256Gcm, AesGcm, Nonce, Tag};
+use aes_gcm::aead::consts::{U12, U16};
+use aes_gcm::{Aes128Gcm, Aes256Gcm, AesGcm, Tag};
 use ctr::CtrCore;
 use ctr::flavors;
 use hmac::{Hmac, Mac};
@@ -14,31 +15,38 @@ use crate::header::RTCP_CLEAR;
 use crate::keys::SessionKeys;
 use crate::{Error, Profile};
 
+/// AES in Galois/counter mode with one key, by any implementation.
+pub trait Aead: Send + Sync {
+    /// Encrypts `data` in place and returns the tag; `None` when that cannot be done.
+    fn seal(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; GCM_TAG]>;
+
+    /// Decrypts `data`, which the tag ends, in place; false when it is not what was sealed, and then
+    /// `data` holds nothing of use.
+    fn open(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool;
+}
+
+/// Makes an [`Aead`] of a key of 16 or 32 bytes; `None` leaves it to this crate.
+pub type MakeAead<'a> = &'a dyn Fn(&[u8]) -> Option<Box<dyn Aead>>;
+
 /// The flag of an encrypted packet in the index of SRTCP.
 pub(crate) const ENCRYPTED: u32 = 1 << 31;
 const CM_TAG: usize = 10;
 const GCM_TAG: usize = 16;
 
-type GcmNonce = [u8; 12];
-
 /// The keys of one protocol in one direction, ready for use.
 pub(crate) enum Cipher {
     CmSha1(Box<CmSha1>),
-    Gcm128(Box<Gcm<Aes128>>),
-    Gcm256(Box<Gcm<Aes256>>),
+    Gcm(Gcm),
 }
 
 impl Cipher {
-    pub(crate) fn new(profile: Profile, keys: &SessionKeys) -> Self {
-        match profile {
-            Profile::Aes128CmSha1_80 => Self::CmSha1(Box::new(CmSha1::new(keys))),
-            Profile::AeadAes128Gcm => {
-                Self::Gcm128(Box::new(Gcm::new(Aes128Gcm::new(&array(&keys.cipher).into()), keys)))
-            }
-            Profile::AeadAes256Gcm => {
-                Self::Gcm256(Box::new(Gcm::new(Aes256Gcm::new(&array(&keys.cipher).into()), keys)))
-            }
-        }
+    pub(crate) fn new(profile: Profile, keys: &SessionKeys, make: MakeAead<'_>) -> Self {
+        let own: fn(&[u8]) -> Box<dyn Aead> = match profile {
+            Profile::Aes128CmSha1_80 => return Self::CmSha1(Box::new(CmSha1::new(keys))),
+            Profile::AeadAes128Gcm => |key| Box::new(Aes128Gcm::new(&array(key).into())),
+            Profile::AeadAes256Gcm => |key| Box::new(Aes256Gcm::new(&array(key).into())),
+        };
+        Self::Gcm(Gcm::new(make(&keys.cipher).unwrap_or_else(|| own(&keys.cipher)), keys))
     }
 
     /// Protects an RTP packet; the tag goes into the end of `packet`, which has room for it.
@@ -51,12 +59,12 @@ impl Cipher {
     ) -> Result<(), Error> {
         match self {
             Self::CmSha1(cipher) => cipher.seal_rtp(packet, header, ssrc, index),
-            Self::Gcm128(cipher) => cipher.seal_rtp(packet, header, ssrc, index),
-            Self::Gcm256(cipher) => cipher.seal_rtp(packet, header, ssrc, index),
+            Self::Gcm(cipher) => cipher.seal_rtp(packet, header, ssrc, index),
         }
     }
 
-    /// Opens an RTP packet and returns its length without the tag. On failure nothing is changed.
+    /// Opens an RTP packet and returns its length without the tag. On failure what was encrypted may
+    /// be lost.
     pub(crate) fn open_rtp(
         &self,
         packet: &mut [u8],
@@ -66,8 +74,7 @@ impl Cipher {
     ) -> Result<usize, Error> {
         match self {
             Self::CmSha1(cipher) => cipher.open_rtp(packet, header, ssrc, index),
-            Self::Gcm128(cipher) => cipher.open_rtp(packet, header, ssrc, index),
-            Self::Gcm256(cipher) => cipher.open_rtp(packet, header, ssrc, index),
+            Self::Gcm(cipher) => cipher.open_rtp(packet, header, ssrc, index),
         }
     }
 
@@ -75,13 +82,12 @@ impl Cipher {
     pub(crate) fn seal_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
         match self {
             Self::CmSha1(cipher) => cipher.seal_rtcp(packet, ssrc, index),
-            Self::Gcm128(cipher) => cipher.seal_rtcp(packet, ssrc, index),
-            Self::Gcm256(cipher) => cipher.seal_rtcp(packet, ssrc, index),
+            Self::Gcm(cipher) => cipher.seal_rtcp(packet, ssrc, index),
         }
     }
 
     /// Opens an RTCP packet that ends in the word `trailer` and returns its length without what
-    /// protection added. On failure nothing is changed.
+    /// protection added. On failure what was encrypted may be lost.
     pub(crate) fn open_rtcp(
         &self,
         packet: &mut [u8],
@@ -90,8 +96,7 @@ impl Cipher {
     ) -> Result<usize, Error> {
         match self {
             Self::CmSha1(cipher) => cipher.open_rtcp(packet, ssrc, trailer),
-            Self::Gcm128(cipher) => cipher.open_rtcp(packet, ssrc, trailer),
-            Self::Gcm256(cipher) => cipher.open_rtcp(packet, ssrc, trailer),
+            Self::Gcm(cipher) => cipher.open_rtcp(packet, ssrc, trailer),
         }
     }
 
@@ -99,7 +104,7 @@ impl Cipher {
     pub(crate) fn rtcp_trailer(&self, packet: &[u8]) -> Result<u32, Error> {
         let end = match self {
             Self::CmSha1(_) => packet.len().checked_sub(CM_TAG).ok_or(Error::Malformed)?,
-            Self::Gcm128(_) | Self::Gcm256(_) => packet.len(),
+            Self::Gcm(_) => packet.len(),
         };
         let word = packet.get(..end).and_then(<[u8]>::last_chunk).ok_or(Error::Malformed)?;
         Ok(u32::from_be_bytes(*word))
@@ -198,30 +203,26 @@ impl CmSha1 {
 }
 
 /// AES in Galois/counter mode (RFC 7714).
-pub(crate) struct Gcm<A> {
-    aead: AesGcm<A, aes_gcm::aead::consts::U12>,
-    salt: GcmNonce,
+pub(crate) struct Gcm {
+    aead: Box<dyn Aead>,
+    salt: [u8; 12],
 }
 
-impl<A> Gcm<A>
-where
-    AesGcm<A, aes_gcm::aead::consts::U12>:
-        AeadInOut<NonceSize = aes_gcm::aead::consts::U12, TagSize = aes_gcm::aead::consts::U16>,
-{
-    fn new(aead: AesGcm<A, aes_gcm::aead::consts::U12>, keys: &SessionKeys) -> Self {
+impl Gcm {
+    fn new(aead: Box<dyn Aead>, keys: &SessionKeys) -> Self {
         let mut salt = [0; 12];
         salt.copy_from_slice(&keys.salt[..12]);
         Self { aead, salt }
     }
 
     /// RFC 7714 §8.1 and §9.1, which differ only in the width of the index.
-    fn nonce(&self, ssrc: u32, index: u64) -> Nonce<aes_gcm::aead::consts::U12> {
+    fn nonce(&self, ssrc: u32, index: u64) -> [u8; 12] {
         let mut nonce = self.salt;
         let fields = ssrc.to_be_bytes().into_iter().chain(index.to_be_bytes().into_iter().skip(2));
         for (byte, field) in nonce.iter_mut().skip(2).zip(fields) {
             *byte ^= field;
         }
-        nonce.into()
+        nonce
     }
 
     fn seal_rtp(
@@ -233,7 +234,8 @@ where
     ) -> Result<(), Error> {
         let (data, tag) = packet.split_last_chunk_mut::<GCM_TAG>().ok_or(Error::Malformed)?;
         let (header, payload) = data.split_at_mut_checked(header).ok_or(Error::Malformed)?;
-        *tag = self.encrypt(ssrc, index, header, payload)?;
+        let sealed = self.aead.seal(self.nonce(ssrc, index), header, payload);
+        *tag = sealed.ok_or(Error::Malformed)?;
         Ok(())
     }
 
@@ -244,10 +246,10 @@ where
         ssrc: u32,
         index: u64,
     ) -> Result<usize, Error> {
-        let (data, tag) = packet.split_last_chunk_mut::<GCM_TAG>().ok_or(Error::Malformed)?;
-        let (header, payload) = data.split_at_mut_checked(header).ok_or(Error::Malformed)?;
-        self.decrypt(ssrc, index, header, payload, tag)?;
-        Ok(data.len())
+        let length = packet.len().checked_sub(GCM_TAG).ok_or(Error::Malformed)?;
+        let (header, sealed) = packet.split_at_mut_checked(header).ok_or(Error::Malformed)?;
+        self.open(ssrc, index, header, sealed)?;
+        Ok(length)
     }
 
     fn seal_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
@@ -258,53 +260,60 @@ where
         let mut associated = [0; RTCP_CLEAR + 4];
         associated[..RTCP_CLEAR].copy_from_slice(clear);
         associated[RTCP_CLEAR..].copy_from_slice(trailer);
-        *tag = self.encrypt(ssrc, index.into(), &associated, body)?;
+        let sealed = self.aead.seal(self.nonce(ssrc, index.into()), &associated, body);
+        *tag = sealed.ok_or(Error::Malformed)?;
         Ok(())
     }
 
     fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, trailer: u32) -> Result<usize, Error> {
         let (data, word) = packet.split_last_chunk_mut::<4>().ok_or(Error::Malformed)?;
-        let (data, tag) = data.split_last_chunk_mut::<GCM_TAG>().ok_or(Error::Malformed)?;
-        let length = data.len();
+        let length = data.len().checked_sub(GCM_TAG).ok_or(Error::Malformed)?;
         let index = (trailer & !ENCRYPTED).into();
         if trailer & ENCRYPTED != 0 {
-            let (clear, body) = data.split_at_mut_checked(RTCP_CLEAR).ok_or(Error::Malformed)?;
+            let (clear, sealed) = data.split_at_mut_checked(RTCP_CLEAR).ok_or(Error::Malformed)?;
             let mut associated = [0; RTCP_CLEAR + 4];
             associated[..RTCP_CLEAR].copy_from_slice(clear);
             associated[RTCP_CLEAR..].copy_from_slice(word);
-            self.decrypt(ssrc, index, &associated, body, tag)?;
+            self.open(ssrc, index, &associated, sealed)?;
         } else {
             // Authenticated only (RFC 7714 §9.3): rare enough to afford a copy.
-            let associated = [&data[..], &word[..]].concat();
-            self.decrypt(ssrc, index, &associated, &mut [], tag)?;
+            let (clear, tag) = data.split_at_mut(length);
+            self.open(ssrc, index, &[&clear[..], &word[..]].concat(), tag)?;
         }
         Ok(length)
     }
 
-    fn encrypt(
+    /// `sealed` ends in the tag.
+    fn open(
         &self,
         ssrc: u32,
         index: u64,
         associated: &[u8],
-        data: &mut [u8],
-    ) -> Result<[u8; GCM_TAG], Error> {
-        let nonce = self.nonce(ssrc, index);
-        let tag = self.aead.encrypt_inout_detached(&nonce, associated, data.into());
-        tag.map(Into::into).map_err(|_| Error::Malformed)
+        sealed: &mut [u8],
+    ) -> Result<(), Error> {
+        if sealed.len() < GCM_TAG {
+            return Err(Error::Malformed);
+        }
+        match self.aead.open(self.nonce(ssrc, index), associated, sealed) {
+            true => Ok(()),
+            false => Err(Error::Authentication),
+        }
+    }
+}
+
+impl<A> Aead for AesGcm<A, U12>
+where
+    Self: AeadInOut<NonceSize = U12, TagSize = U16> + Send + Sync,
+{
+    fn seal(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; GCM_TAG]> {
+        let tag = self.encrypt_inout_detached(&nonce.into(), associated, data.into());
+        tag.map(Into::into).ok()
     }
 
-    fn decrypt(
-        &self,
-        ssrc: u32,
-        index: u64,
-        associated: &[u8],
-        data: &mut [u8],
-        tag: &[u8; GCM_TAG],
-    ) -> Result<(), Error> {
-        let (nonce, tag) = (self.nonce(ssrc, index), Tag::from(*tag));
-        self.aead
-            .decrypt_inout_detached(&nonce, associated, data.into(), &tag)
-            .map_err(|_| Error::Authentication)
+    fn open(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
+        let Some((data, tag)) = data.split_last_chunk_mut::<GCM_TAG>() else { return false };
+        let tag = Tag::from(*tag);
+        self.decrypt_inout_detached(&nonce.into(), associated, data.into(), &tag).is_ok()
     }
 }
 

@@ -31,6 +31,7 @@ mod profile;
 mod replay;
 mod session;
 
+pub use cipher::{Aead, MakeAead};
 pub use error::Error;
 pub use keys::{EXPORTER_LABEL, Role};
 pub use profile::Profile;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::cipher::{Cipher, ENCRYPTED};
+use crate::cipher::{Cipher, ENCRYPTED, MakeAead};
 use crate::header::{RtpHeader, rtcp_ssrc};
 use crate::keys::{MasterKey, Protocol};
 use crate::replay::{ReplayWindow, estimate_index};
@@ -28,14 +28,24 @@ impl Session {
     /// A session with the keys that DTLS exported under [`EXPORTER_LABEL`](crate::EXPORTER_LABEL),
     /// [`Profile::exported_length`] bytes.
     pub fn new(profile: Profile, role: Role, exported: &[u8]) -> Result<Self, Error> {
+        Self::with_aead(profile, role, exported, &|_| None)
+    }
+
+    /// The same, with the AES-GCM that `make` makes.
+    pub fn with_aead(
+        profile: Profile,
+        role: Role,
+        exported: &[u8],
+        make: MakeAead<'_>,
+    ) -> Result<Self, Error> {
         let (client, server) = MasterKey::split(profile, exported)?;
         let (ours, theirs) = match role {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
         Ok(Self {
-            outbound: Outbound::new(profile, &ours),
-            inbound: Inbound::new(profile, &theirs),
+            outbound: Outbound::new(profile, &ours, make),
+            inbound: Inbound::new(profile, &theirs, make),
         })
     }
 
@@ -62,11 +72,11 @@ struct OutboundStream {
 }
 
 impl Outbound {
-    fn new(profile: Profile, master: &MasterKey) -> Self {
+    fn new(profile: Profile, master: &MasterKey, make: MakeAead<'_>) -> Self {
         Self {
             profile,
-            rtp: Cipher::new(profile, &master.derive(Protocol::Rtp, profile)),
-            rtcp: Cipher::new(profile, &master.derive(Protocol::Rtcp, profile)),
+            rtp: Cipher::new(profile, &master.derive(Protocol::Rtp, profile), make),
+            rtcp: Cipher::new(profile, &master.derive(Protocol::Rtcp, profile), make),
             streams: HashMap::new(),
         }
     }
@@ -124,17 +134,17 @@ struct InboundStream {
 }
 
 impl Inbound {
-    fn new(profile: Profile, master: &MasterKey) -> Self {
+    fn new(profile: Profile, master: &MasterKey, make: MakeAead<'_>) -> Self {
         Self {
             profile,
-            rtp: Cipher::new(profile, &master.derive(Protocol::Rtp, profile)),
-            rtcp: Cipher::new(profile, &master.derive(Protocol::Rtcp, profile)),
+            rtp: Cipher::new(profile, &master.derive(Protocol::Rtp, profile), make),
+            rtcp: Cipher::new(profile, &master.derive(Protocol::Rtcp, profile), make),
             streams: HashMap::new(),
         }
     }
 
-    /// Opens an SRTP packet in place and returns the length of the RTP packet. Whatever fails
-    /// leaves the packet and the state as they were.
+    /// Opens an SRTP packet in place and returns the length of the RTP packet. What fails leaves the
+    /// state as it was; the payload of the packet may then be lost.
     pub fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         let header = RtpHeader::read(packet)?;
         let known = self.streams.get_mut(&header.ssrc);
@@ -155,8 +165,13 @@ impl Inbound {
     fn open_first_rtp(&mut self, packet: &mut [u8], header: &RtpHeader) -> Result<usize, Error> {
         has_room(&self.streams, header.ssrc)?;
         let mut index = u64::from(header.sequence);
+        // A failed attempt may destroy what a second one needs.
+        let kept = (header.sequence < 1 << 15).then(|| packet.to_vec());
         let mut opened = self.rtp.open_rtp(packet, header.length, header.ssrc, index);
-        if opened == Err(Error::Authentication) && header.sequence < 1 << 15 {
+        if opened == Err(Error::Authentication)
+            && let Some(kept) = kept
+        {
+            packet.copy_from_slice(&kept);
             index += 1 << 16;
             opened = self.rtp.open_rtp(packet, header.length, header.ssrc, index);
         }

@@ -18,15 +18,18 @@
 //!
 //! * `aws-lc-rs` (default): cryptography from AWS-LC.
 //! * `ring`: cryptography from ring. It does not make RSA keys, though it uses loaded ones. With
-//!   both features, ring protects DTLS records and AWS-LC does everything else.
+//!   both features, ring protects DTLS records and SRTP packets, and AWS-LC does everything else.
 
 mod certificate;
 mod crypto;
 mod der;
 mod dtls;
 mod pem;
+mod srtp;
 mod tls;
 mod x509;
+
+pub use srtp::srtp_aead;
 
 use std::time::Instant;
 

@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::Instant;
 
+pub use rtc_srtp_engine::Aead;
+
 pub use super::certificate::{Certificate, CertificateBackend, CertificateKind};
 use crate::error::Result;
 
@@ -64,6 +66,12 @@ pub trait DtlsSession: Send {
 
     /// Keying material (RFC 5705) without a context, once connected.
     fn export_keying_material(&self, label: &str, length: usize) -> Result<Vec<u8>>;
+
+    /// AES-GCM for SRTP with a key of 16 or 32 bytes, where the backend has a quick one.
+    fn srtp_aead(&self, key: &[u8]) -> Option<Box<dyn Aead>> {
+        let _ = key;
+        None
+    }
 
     /// Queues a fatal bad_certificate alert: the caller refuses the peer's certificate.
     fn reject(&mut self, now: Instant) {

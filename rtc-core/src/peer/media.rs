@@ -74,7 +74,7 @@ impl MediaTransport {
             DtlsRole::Server => Role::Server,
         };
         let keys = dtls.export_keying_material(EXPORTER_LABEL, profile.exported_length())?;
-        let session = Session::new(profile, role, &keys)
+        let session = Session::with_aead(profile, role, &keys, &|key| dtls.srtp_aead(key))
             .map_err(|error| Error::failure("SRTP could not start").caused_by(error))?;
         self.session = Some(session);
         Ok(())

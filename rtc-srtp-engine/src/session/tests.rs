@@ -1,6 +1,8 @@
+use aes_gcm::{Aes256Gcm, KeyInit as _};
+
 use super::*;
-use crate::WINDOW;
 use crate::keys::SessionKeys;
+use crate::{Aead, WINDOW};
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -55,7 +57,8 @@ fn rfc_7714_cipher(profile: Profile) -> Cipher {
     salt[..12].copy_from_slice(b"Quid pro quo");
     let cipher: Vec<u8> = (0..profile.key_length()).map(|byte| byte as u8).collect();
     let authentication = [0; 20].into();
-    Cipher::new(profile, &SessionKeys { cipher: cipher.into(), authentication, salt: salt.into() })
+    let keys = SessionKeys { cipher: cipher.into(), authentication, salt: salt.into() };
+    Cipher::new(profile, &keys, &|_| None)
 }
 
 #[test]
@@ -122,7 +125,7 @@ fn counter_mode_makes_the_key_stream_rfc_3711_shows() {
         authentication: [0; 20].into(),
         salt: <[u8; 14]>::try_from(hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD")).unwrap().into(),
     };
-    let cipher = Cipher::new(Profile::Aes128CmSha1_80, &keys);
+    let cipher = Cipher::new(Profile::Aes128CmSha1_80, &keys, &|_| None);
     let mut packet = vec![0; 12 + 48 + 10];
     cipher.seal_rtp(&mut packet, 12, 0, 0).unwrap();
     let stream = hex("E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB
@@ -317,6 +320,49 @@ fn damage_anywhere_is_noticed_and_changes_nothing() {
         assert!(open_rtp(&mut bob, good).is_ok());
         assert!(open_rtcp(&mut bob, report).is_ok());
     }
+}
+
+/// An implementation that leaves nothing of what it cannot open.
+struct Destructive(Box<dyn Aead>);
+
+impl Aead for Destructive {
+    fn seal(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; 16]> {
+        self.0.seal(nonce, associated, data)
+    }
+
+    fn open(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
+        let opened = self.0.open(nonce, associated, data);
+        if !opened {
+            data.fill(0);
+        }
+        opened
+    }
+}
+
+#[test]
+fn another_implementation_of_gcm_serves() {
+    let profile = Profile::AeadAes256Gcm;
+    let exported: Vec<u8> = (0..profile.exported_length()).map(|byte| byte as u8).collect();
+    let keys = std::cell::Cell::new(0);
+    let make = |key: &[u8]| {
+        keys.set(keys.get() + 1);
+        let own = Aes256Gcm::new(&<[u8; 32]>::try_from(key).expect("256 bits").into());
+        Some(Box::new(Destructive(Box::new(own))) as Box<dyn Aead>)
+    };
+    let (mut alice, _) = pair(profile);
+    let mut bob = Session::with_aead(profile, Role::Server, &exported, &make).unwrap();
+    assert_eq!(keys.get(), 4);
+    // The stream is first heard of behind a rollover that was lost.
+    protect_rtp(&mut alice, &rtp(65_535, 5, b"lost"));
+    let packet = rtp(1, 5, b"payload");
+    let protected = protect_rtp(&mut alice, &packet);
+    let mut damaged = protected.clone();
+    damaged[20] ^= 1;
+    assert!(bob.inbound.open_rtp(&mut damaged).is_err());
+    assert_eq!(open_rtp(&mut bob, protected), Ok(packet));
+    let report = [0x80, 200, 0, 2, 0, 0, 0, 5, 1, 2, 3, 4];
+    let protected = protect_rtcp(&mut alice, &report);
+    assert_eq!(open_rtcp(&mut bob, protected), Ok(report.to_vec()));
 }
 
 #[test]

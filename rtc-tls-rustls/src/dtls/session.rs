@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rtc_core::backend::dtls::{
-    DtlsConfig, DtlsConnected, DtlsEvent, DtlsRole, DtlsSession, RecordOverhead,
+    Aead, DtlsConfig, DtlsConnected, DtlsEvent, DtlsRole, DtlsSession, RecordOverhead,
 };
 use rtc_core::{Error, Result};
 
@@ -460,6 +460,10 @@ impl DtlsSession for Session {
             Some(secrets) => Ok(secrets.export(label, length)),
             None => Err(Error::failure("cannot export keying material: DTLS is not connected")),
         }
+    }
+
+    fn srtp_aead(&self, key: &[u8]) -> Option<Box<dyn Aead>> {
+        crate::srtp::srtp_aead(key)
     }
 
     fn reject(&mut self, _now: Instant) {
