@@ -49,7 +49,7 @@ impl Other {
         }
     }
 
-    /// Whether an agent of ours is in its place, which only carries what is encoded and decoded here.
+    /// Whether an agent of ours is in its place, which carries what is encoded and decoded here.
     fn is_ours(self) -> bool {
         !matches!(self, Other::Stack(_))
     }

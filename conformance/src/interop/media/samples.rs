@@ -84,6 +84,48 @@ const ELEMENTS: [Elements; 9] = [
     },
 ];
 
+impl Elements {
+    fn of(codec: &Codec) -> Option<&'static Self> {
+        ELEMENTS.iter().find(|elements| elements.codec == codec.name)
+    }
+
+    /// The pipeline from raw media to a file of packets.
+    fn packing(&self, codec: &Codec, from: &Path, to: &Path) -> String {
+        let parse = match codec.is_video {
+            true => "rawvideoparse width=320 height=240 format=i420 framerate=30/1",
+            false => {
+                "rawaudioparse sample-rate=48000 num-channels=1 pcm-format=s16le ! \
+                 audioconvert ! audioresample"
+            }
+        };
+        format!(
+            "filesrc location={} ! {parse} ! {} pt={} ! rtpstreampay ! filesink location={}",
+            from.display(),
+            self.pay,
+            codec.payload_type,
+            to.display(),
+        )
+    }
+
+    /// The pipeline from a file of packets to raw media.
+    fn unpacking(&self, codec: &Codec, from: &Path, to: &Path) -> String {
+        let (kind, caps, payload_type) = (codec.kind(), self.caps, codec.payload_type);
+        let convert = match codec.is_video {
+            true => "videoconvert ! video/x-raw,format=I420,width=320,height=240",
+            false => {
+                "audioconvert ! audioresample ! audio/x-raw,format=S16LE,channels=1,rate=48000"
+            }
+        };
+        format!(
+            "filesrc location={} ! application/x-rtp-stream,media={kind},{caps},\
+             payload={payload_type} ! rtpstreamdepay ! {} ! {convert} ! filesink location={}",
+            from.display(),
+            self.depay,
+            to.display(),
+        )
+    }
+}
+
 /// The samples of a run, made when they are first asked for; they go with it.
 pub(in crate::interop) struct Samples {
     pub(super) directory: PathBuf,
@@ -101,7 +143,7 @@ impl Samples {
 
     /// What would be needed for packets of a codec and is not installed.
     pub(super) fn missing(codec: &Codec) -> Option<String> {
-        let elements = ELEMENTS.iter().find(|elements| elements.codec == codec.name)?;
+        let elements = Elements::of(codec)?;
         let all = format!(
             "rawvideoparse ! rawaudioparse ! rtpstreampay ! rtpstreamdepay ! {} ! {}",
             elements.pay, elements.depay
@@ -120,26 +162,11 @@ impl Samples {
         if file.exists() {
             return Ok(());
         }
-        let elements = ELEMENTS.iter().find(|elements| elements.codec == codec.name);
-        let result = match (form, elements) {
-            (Form::Packets, Some(elements)) => gstreamer(&format!(
-                "filesrc location={} ! {} ! {} pt={} ! rtpstreampay ! filesink location={}",
-                text(&self.directory.join(if codec.is_video {
-                    "pictures.i420"
-                } else {
-                    "tone.s16"
-                })),
-                match codec.is_video {
-                    true => "rawvideoparse width=320 height=240 format=i420 framerate=30/1",
-                    false => {
-                        "rawaudioparse sample-rate=48000 num-channels=1 pcm-format=s16le ! \
-                         audioconvert ! audioresample"
-                    }
-                },
-                elements.pay,
-                codec.payload_type,
-                text(&file),
-            )),
+        let raw = if codec.is_video { "pictures.i420" } else { "tone.s16" };
+        let result = match (form, Elements::of(codec)) {
+            (Form::Packets, Some(elements)) => {
+                gstreamer(&elements.packing(codec, &self.directory.join(raw), &file))
+            }
             (form, _) => script(&[form.name(), codec.name, &text(&file)]),
         };
         // What was begun is not to be taken for the whole by the next one.
@@ -151,27 +178,13 @@ impl Samples {
     pub(super) fn decode(codec: &Codec, form: Form, directory: &Path) -> Result<Vec<u8>, String> {
         let whole = whole(codec, form, directory)?;
         let raw = directory.join(format!("{}.raw", codec.name));
-        let elements = ELEMENTS.iter().find(|elements| elements.codec == codec.name);
-        match (form, elements) {
-            (Form::Packets, Some(elements)) => gstreamer(&format!(
-                "filesrc location={} ! application/x-rtp-stream,media={},{},payload={} ! \
-                 rtpstreamdepay ! {} ! {} ! filesink location={}",
-                text(&whole),
-                codec.kind(),
-                elements.caps,
-                codec.payload_type,
-                elements.depay,
-                match codec.is_video {
-                    true => "videoconvert ! video/x-raw,format=I420,width=320,height=240",
-                    false => {
-                        "audioconvert ! audioresample ! \
-                         audio/x-raw,format=S16LE,channels=1,rate=48000"
-                    }
-                },
-                text(&raw),
-            ))?,
-            (Form::Packets, None) => script(&["unpack", codec.name, &text(&whole), &text(&raw)])?,
-            (Form::Frames, _) => script(&["decode", codec.name, &text(&whole), &text(&raw)])?,
+        let script = |action| script(&[action, codec.name, &text(&whole), &text(&raw)]);
+        match (form, Elements::of(codec)) {
+            (Form::Packets, Some(elements)) => {
+                gstreamer(&elements.unpacking(codec, &whole, &raw))?;
+            }
+            (Form::Packets, None) => script("unpack")?,
+            (Form::Frames, _) => script("decode")?,
         }
         fs::read(&raw).map_err(|error| format!("{}: {error}", raw.display()))
     }
