@@ -63,6 +63,11 @@ pub(crate) fn check_rpms(folder: &Path) -> Result<()> {
     println!("rpm: installed, used and removed without a trace");
     let config = project::root().join("packaging/rpm/rpmlint.toml");
     let said = process::read(Command::new("rpmlint").arg("--config").arg(config).args(&rpms))?;
+    let complaints: Vec<_> =
+        said.lines().filter(|line| line.contains(": W: ") || line.contains(": E: ")).collect();
+    if !complaints.is_empty() {
+        bail!("rpmlint says:\n{}", complaints.join("\n"));
+    }
     progress(format_args!("rpmlint: {}", said.lines().last().unwrap_or_default()));
     println!("rpm: rpmlint has nothing to say that is not explained");
     Ok(())

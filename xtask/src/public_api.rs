@@ -106,7 +106,9 @@ fn compare(before: &Listing, now: &Listing) -> Result<String> {
     if !gone.is_empty() && compatible(&before.version) == compatible(&now.version) {
         bail!(
             "{} declarations of {} are gone or changed, and {} promises that programs still \
-             compile:\n{changes}",
+             compile:\n{changes}\
+             Raise the version, or, as long as nothing was released, delete {STORED} and store it \
+             anew.",
             gone.len(),
             before.version,
             now.version
