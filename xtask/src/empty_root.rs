@@ -97,20 +97,14 @@ fn empty(name: &str) -> Result<PathBuf> {
     Ok(root)
 }
 
-/// Removes the folder, in which nothing but the package manager's own may lie.
+/// Removes the folder, in which nothing but the package managers' databases may lie.
 fn nothing_left(root: &Path) -> Result<()> {
     let mut find = Command::new("find");
-    find.current_dir(root).args([
-        ".",
-        "-path",
-        "./var/lib/*",
-        "-prune",
-        "-o",
-        "-not",
-        "-type",
-        "d",
-    ]);
-    let left = process::read(find.arg("-print"))?;
+    find.current_dir(root).arg(".");
+    for database in ["./var/lib/*", "./root/.rpmdb"] {
+        find.args(["-path", database, "-prune", "-o"]);
+    }
+    let left = process::read(find.args(["-not", "-type", "d", "-print"]))?;
     if !left.is_empty() {
         bail!("left behind:\n{left}");
     }
