@@ -33,7 +33,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a server's timeout holds for its clients", server_timeout)
             .fixes("B-27")
             .limit(20),
-        Case::new("who sends a byte now and then is timed out", dripping).fixes("B-27").limit(20),
+        Case::new("who sends a byte now and then is timed out", dripping).fixes("B-27").limit(30),
         Case::new("a silent client stops no other", silent_client),
         Case::new("closing while connecting closes at once", close_connecting)
             .fixes("B-19")
@@ -264,17 +264,16 @@ fn failures(lab: &Lab) {
 
 fn timeouts(lab: &Lab) {
     let short = WsConfig { timeout_ms: 400, insecure: true, ..WsConfig::default() };
+    // The system accepts TCP connections; on a busy machine none may come in time.
     let raw = RawServer::new();
     for url in [raw.url(), raw.url().replace("ws:", "wss:")] {
         let begun = Instant::now();
         let client = connect_with(lab.lib, &url, &short);
-        let _silent = raw.accept();
         expect_failure(&client, "Connection timed out");
         assert!(begun.elapsed() >= Duration::from_millis(400));
     }
     let proxied = WsConfig { proxy: Some(c(&raw.url().replace("ws:", "http:"))), ..short.clone() };
     let client = connect_with(lab.lib, "ws://example.invalid/", &proxied);
-    let _silent = raw.accept();
     expect_failure(&client, "Connection timed out");
     // Not even TCP: the backlog of a listener that never accepts is full.
     let full = crate::sys::full_listener();
@@ -353,12 +352,15 @@ fn drip(raw: &mut crate::websocket::Raw, bytes: &[u8]) {
 }
 
 fn dripping(lab: &Lab) {
+    // Long enough for what happens before, on a busy machine as well.
+    const TIMEOUT_MS: u16 = 2000;
     // Clients of a server: headers, and a record of TLS as long as they come.
     for tls in [false, true] {
-        let config = WsServerConfig { timeout_ms: 400, tls, ..WsServerConfig::loopback() };
+        let config =
+            WsServerConfig { timeout_ms: TIMEOUT_MS.into(), tls, ..WsServerConfig::loopback() };
         let server = Server::with(lab.lib, &config);
-        let mut raw = crate::websocket::Raw::dial(server.port);
         let begun = Instant::now();
+        let mut raw = crate::websocket::Raw::dial(server.port);
         match tls {
             false => raw.send("GET / HTTP/1.1\r\nX: "),
             true => raw.send([22, 3, 1, 0x3f, 0xff, 1]),
@@ -367,7 +369,7 @@ fn dripping(lab: &Lab) {
         let client = server.client(0);
         client.inbox.wait_event(client.id, &Event::Error("Connection timed out".into()));
         client.wait_closed();
-        assert!(begun.elapsed() >= Duration::from_millis(400), "TLS: {tls}");
+        assert!(begun.elapsed() >= Duration::from_millis(TIMEOUT_MS.into()), "TLS: {tls}");
         let near = connect_with(
             lab.lib,
             &server.url().replace("ws:", if tls { "wss:" } else { "ws:" }),
@@ -377,7 +379,7 @@ fn dripping(lab: &Lab) {
     }
     // A server of a client.
     let raw = RawServer::new();
-    let short = WsConfig { timeout_ms: 400, ..WsConfig::default() };
+    let short = WsConfig { timeout_ms: TIMEOUT_MS.into(), ..WsConfig::default() };
     let client = connect_with(lab.lib, &raw.url(), &short);
     let mut other = raw.accept();
     other.head();

@@ -367,11 +367,15 @@ fn answered_before_end(lab: &Lab) {
     let echoed = || Some((BINARY, b"question".to_vec()));
     let server = Server::new(lib);
     server.inbox.hook(echo);
-    for (name, end, close) in ends(true) {
+    for (n, (name, end, close)) in ends(true).into_iter().enumerate() {
         let mut raw = Raw::client(server.port);
+        // Its callbacks are set before the message comes.
+        let far = server.client(n);
+        far.wait_open();
         raw.send([frame(BINARY, b"question", true), end].concat());
         rows.equal(format!("server, {name}: answer"), raw.read_frame(), echoed());
         rows.equal(format!("server, {name}: close"), raw.read_frame(), Some(close));
+        far.wait_closed();
     }
     for (name, end, close) in ends(false) {
         let raw = RawServer::new();
@@ -398,9 +402,10 @@ fn end_amid_callback(lab: &Lab) {
             }
         });
         let mut raw = Raw::client(server.port);
+        let far = server.client(0);
+        far.wait_open();
         raw.send([frame(BINARY, b"x", true), end].concat());
         rows.equal(name, raw.read_frame(), Some(close));
-        let far = server.client(0);
         rows.equal(format!("{name}: told too early"), far.count(&Event::Closed), 0);
         drop(go_on);
         far.wait_closed();
