@@ -234,7 +234,11 @@ fn options(config: &IceConfig) -> Result<Options> {
     let is_relay = |server: &&IceServer| {
         matches!(server.kind, IceServerKind::TurnUdp | IceServerKind::TurnTcp)
     };
-    let relays = config.servers.iter().filter(is_relay).take(MAX_RELAYS).map(relay);
+    let relays = || config.servers.iter().filter(is_relay);
+    if relays().count() > MAX_RELAYS {
+        log::warn!("libnice ignores all TURN servers but {MAX_RELAYS}");
+    }
+    let relays = relays().take(MAX_RELAYS).map(relay);
     Ok(Options {
         controlling: config.role == IceRole::Controlling,
         tcp: config.tcp,

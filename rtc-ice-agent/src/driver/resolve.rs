@@ -25,10 +25,14 @@ impl Shared {
             }
             usable
         };
+        let servers: Vec<_> = servers.iter().filter(usable).collect();
+        if servers.len() > MAX_SERVERS {
+            log::warn!("of {} STUN and TURN servers only {MAX_SERVERS} are used", servers.len());
+        }
         let mut names = Vec::new();
         {
             let mut core = self.core.lock();
-            for server in servers.iter().filter(usable).take(MAX_SERVERS) {
+            for server in servers.into_iter().take(MAX_SERVERS) {
                 match server.host.parse::<IpAddr>() {
                     Ok(ip) => core.add_server(self, server, &[SocketAddr::new(ip, server.port)]),
                     Err(_) => names.push(server.clone()),
