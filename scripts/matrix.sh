@@ -28,7 +28,7 @@ if [ "${1:-}" = --short ]; then
 fi
 
 work=$PWD/target/matrix
-cargo xtask dist --features all-backends --prefix "$work/all"
+cargo xtask dist --features all-backends,media,websocket --prefix "$work/all"
 cargo xtask reference --prefix "$work/real"
 cargo xtask reference --ice nice --prefix "$work/real-nice"
 conformance/interop/install.sh chromium libwebrtc aiortc

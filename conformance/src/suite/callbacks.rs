@@ -447,6 +447,9 @@ fn signal_inside(lab: &Lab) {
     let far = b.incoming(0);
     near.send_text(c"x");
     far.wait_messages(1);
+    // So that no candidate comes for a connection that has been deleted.
+    a.wait_gathered();
+    b.wait_gathered();
 }
 
 fn track_inside(lab: &Lab) {

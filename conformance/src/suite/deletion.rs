@@ -233,8 +233,10 @@ fn unset_waits(lab: &Lab) {
     eventually("a running callback", || entered.load(Ordering::SeqCst) > 0);
     assert_eq!(lab.lib.listen(Slot::Message, connected.far.id, false), OK);
     let all = connected.far.inbox.all();
-    let running = all.iter().filter(|r| !r.returned.load(Ordering::SeqCst)).count();
-    assert_eq!(running, 0, "a callback still runs after it was unset");
+    // Those of the connection may run still.
+    let running =
+        |r: &&Arc<Recorded>| r.owner == connected.far.id && !r.returned.load(Ordering::SeqCst);
+    assert_eq!(all.iter().filter(running).count(), 0, "a callback still runs after it was unset");
     assert_eq!(entered.load(Ordering::SeqCst), connected.far.messages().len());
 }
 
