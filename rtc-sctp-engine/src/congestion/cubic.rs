@@ -3,7 +3,7 @@
 //! On a drop-tail bottleneck loss comes with a full queue, so the round-trip time is well above its
 //! minimum; random loss comes at any delay. The adaptive controller cuts the window by more than
 //! what drains the queue that the delay shows, at most to half like Reno, and not at all when there
-//! is no queue. A path that loses more than the ceiling of [`LossRate`] gets CUBIC's full cut.
+//! is no queue. A path that loses more than a ceiling gets CUBIC's full cut.
 //!
 //! While there is a queue, the bottleneck is full and shared: the adaptive controller then grows
 //! like Reno. CUBIC's faster growth is kept for paths with room left, and what a slight delay cost,
@@ -33,6 +33,10 @@ const MILD: f64 = 0.7;
 /// Growth per byte acknowledged back to where such cuts began: an eighth of the window each round
 /// trip.
 const REGAIN: f64 = 0.125;
+/// Share of packets lost, in percent, above which loss counts as congestion whatever the delay says.
+const CEILING_PERCENT: usize = 10;
+/// Share of packets lost, in percent, above which the growth starts over after such cuts too.
+const NOTICED_PERCENT: usize = 2;
 /// Share of the smallest in the recent round-trip time below which the bottleneck counts as full.
 const FULL: f64 = 0.9;
 
@@ -56,6 +60,9 @@ pub(crate) struct Cubic {
     remainder: f64,
     /// What to regain after cuts that a little delay caused, packets; 0 when there were none.
     doubted: f64,
+    /// Slow start ended by a delay that may have been that of a busy host, and nothing has shown
+    /// since that it was not.
+    left_early: bool,
 }
 
 impl Cubic {
@@ -73,6 +80,7 @@ impl Cubic {
             k: 0.0,
             remainder: 0.0,
             doubted: 0.0,
+            left_early: false,
         }
     }
 
@@ -86,11 +94,16 @@ impl Cubic {
 
     pub(super) fn on_ack(&mut self, sample: &AckSample) {
         self.loss_rate.delivered(sample.acked, self.segment);
-        self.rounds.sample(sample);
+        let new_round = self.rounds.sample(sample);
         let slow_start = self.windows.cwnd < self.windows.ssthresh;
         if slow_start && self.rounds.delay_grows() {
             self.windows.ssthresh = self.windows.cwnd;
+            self.left_early = self.adaptive;
             return;
+        }
+        if self.left_early && new_round && self.queue_free_share(sample.min_rtt) > NO_QUEUE {
+            self.windows.ssthresh = usize::MAX;
+            self.left_early = false;
         }
         if !sample.window_limited || sample.sent_at <= self.reacted_at {
             return;
@@ -113,7 +126,6 @@ impl Cubic {
                 return;
             }
             if cwnd < self.doubted {
-                self.epoch = 0;
                 self.grow(acked * REGAIN);
                 return;
             }
@@ -151,7 +163,10 @@ impl Cubic {
             return false;
         }
         let factor = if self.adaptive { self.adaptive_factor(sample) } else { BETA };
-        if factor > NO_QUEUE {
+        let mild = self.adaptive && factor > MILD;
+        let slow_start = self.windows.cwnd < self.windows.ssthresh;
+        // A window that chance ended the growth of early would take minutes to fill a long path.
+        if factor > NO_QUEUE || (mild && slow_start) {
             return false;
         }
         self.reacted_at = sample.now;
@@ -160,7 +175,12 @@ impl Cubic {
             // What would be in flight without the delay, were it that of a queue.
             false => self.doubted.max(self.packets()) * self.queue_free_share(sample.min_rtt),
         };
-        self.remember_maximum();
+        // Of such a cut the curve takes no notice while little is lost: a queue so short that it hardly
+        // shows in the delay would be lost at by a window that is too large.
+        self.left_early &= mild;
+        if !mild || self.loss_rate.exceeds(NOTICED_PERCENT, self.segment) {
+            self.remember_maximum();
+        }
         self.windows.cwnd = ((self.windows.cwnd as f64 * factor) as usize).max(4 * self.segment);
         self.windows.ssthresh = self.windows.cwnd;
         true
@@ -174,7 +194,7 @@ impl Cubic {
 
     /// What to multiply the window by, between `ADAPTIVE_BETA` and 1.
     fn adaptive_factor(&mut self, sample: &LossSample) -> f64 {
-        if self.loss_rate.exceeds_ceiling(self.segment) {
+        if self.loss_rate.exceeds(CEILING_PERCENT, self.segment) {
             self.loss_rate.reset();
             return BETA;
         }
@@ -191,6 +211,7 @@ impl Cubic {
     pub(super) fn on_timeout(&mut self, now: Nanos) {
         self.reacted_at = now;
         self.doubted = 0.0;
+        self.left_early = false;
         self.remember_maximum();
         self.windows.ssthresh = ((self.windows.cwnd as f64 * BETA) as usize).max(4 * self.segment);
         self.windows.cwnd = self.segment;

@@ -6,6 +6,9 @@ use crate::serial::Tsn;
 
 /// Samples a round needs before its minimum counts.
 const MIN_SAMPLES: u32 = 8;
+/// Samples after which the minimum of a round stands for itself. A host that is busy for some
+/// milliseconds delays dozens of packets in a row, which must not look like a queue.
+const SETTLED_SAMPLES: u32 = 64;
 
 /// The smallest round-trip time of this round and of the last, a round being the time until what
 /// is outstanding at its start is acknowledged.
@@ -49,9 +52,9 @@ impl Rounds {
         self.minimum >= self.last_minimum + threshold
     }
 
-    /// The smallest round-trip time lately, at least half a round's worth; `None` before any.
+    /// The smallest round-trip time lately, over many packets or a whole round; `None` before any.
     pub(super) fn recent_minimum(&self) -> Option<Nanos> {
-        let recent = if self.samples >= MIN_SAMPLES || self.last_minimum == Nanos::MAX {
+        let recent = if self.samples >= SETTLED_SAMPLES || self.last_minimum == Nanos::MAX {
             self.minimum
         } else {
             self.last_minimum.min(self.minimum)

@@ -1,8 +1,6 @@
 //! The share of bytes lost lately.
 
-/// Above this share, in percent, loss counts as congestion whatever the delay says.
-const CEILING_PERCENT: usize = 10;
-/// Packets between which the share is computed: with fewer, chance alone exceeds the ceiling.
+/// Packets that the share is computed of at least: with fewer, it is chance.
 const HORIZON: usize = 200;
 
 /// A decaying count of bytes delivered and lost.
@@ -25,9 +23,10 @@ impl LossRate {
         self.lost += bytes;
     }
 
-    pub(super) fn exceeds_ceiling(&self, segment: usize) -> bool {
+    /// Whether more than `percent` of the packets were lost.
+    pub(super) fn exceeds(&self, percent: usize, segment: usize) -> bool {
         let total = self.delivered + self.lost;
-        total >= HORIZON * segment && self.lost * 100 > total * CEILING_PERCENT
+        total >= HORIZON * segment && self.lost * 100 > total * percent
     }
 
     pub(super) fn reset(&mut self) {
