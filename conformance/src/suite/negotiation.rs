@@ -35,6 +35,8 @@ pub(super) fn cases() -> Vec<Case> {
             .fixes("B-14"),
         Case::new("a caller may choose the ICE credentials", credentials)
             .fixes("rtcSetLocalDescriptionEx"),
+        Case::new("connections on one port have user name fragments of their own", taken)
+            .fixes("rtcSetLocalDescriptionEx"),
         Case::new("a closed peer connection negotiates nothing", closed),
         Case::new("a description without the data section closes the channels", section_gone),
     ]
@@ -380,6 +382,27 @@ fn credentials(lab: &Lab) {
         let pwd = said(&peer.wait_description(0).1)[1].clone();
         rows.holds(format!("{pwd:?} is random"), pwd.is_some_and(|pwd| pwd.len() >= 22));
     }
+}
+
+fn taken(lab: &Lab) {
+    if lab.ice.name != "agent" {
+        skip("not supported: another backend tells connections apart in its own way");
+    }
+    let shared =
+        Config { udp_mux: true, manual: true, ports: (47_201, 47_201), ..Config::loopback() };
+    let peers = [(); 3].map(|()| Peer::with(lab.lib, &shared));
+    let set = |peer: &Peer, ufrag| {
+        let credentials = [Some(ufrag), Some(c"abcdefghijklmnopqrs+/9")];
+        lab.lib.set_local_description_ex(peer.id, c"offer", Some(credentials))
+    };
+    let [first, second, third] = &peers;
+    let _channels = peers.each_ref().map(|peer| peer.channel("x"));
+    let mut rows = Rows::new();
+    rows.code("the first", set(first, c"same"), OK);
+    rows.code("the second", set(second, c"same"), FAILURE);
+    rows.code("another one", set(third, c"other"), OK);
+    first.wait_gathered();
+    third.wait_gathered();
 }
 
 fn closed(lab: &Lab) {
