@@ -18,11 +18,16 @@ use crate::{Error, Profile};
 /// AES in Galois/counter mode with one key, by any implementation.
 pub trait Aead: Send + Sync {
     /// Encrypts `data` in place and returns the tag; `None` when that cannot be done.
-    fn seal(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; GCM_TAG]>;
+    fn seal(
+        &mut self,
+        nonce: [u8; 12],
+        associated: &[u8],
+        data: &mut [u8],
+    ) -> Option<[u8; GCM_TAG]>;
 
     /// Decrypts `data`, which the tag ends, in place; false when it is not what was sealed, and then
     /// `data` holds nothing of use.
-    fn open(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool;
+    fn open(&mut self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool;
 }
 
 /// Makes an [`Aead`] of a key of 16 or 32 bytes; `None` leaves it to this crate.
@@ -51,7 +56,7 @@ impl Cipher {
 
     /// Protects an RTP packet; the tag goes into the end of `packet`, which has room for it.
     pub(crate) fn seal_rtp(
-        &self,
+        &mut self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -66,7 +71,7 @@ impl Cipher {
     /// Opens an RTP packet and returns its length without the tag. On failure what was encrypted may
     /// be lost.
     pub(crate) fn open_rtp(
-        &self,
+        &mut self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -79,7 +84,12 @@ impl Cipher {
     }
 
     /// Protects an RTCP packet; tag and index go into the end of `packet`.
-    pub(crate) fn seal_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
+    pub(crate) fn seal_rtcp(
+        &mut self,
+        packet: &mut [u8],
+        ssrc: u32,
+        index: u32,
+    ) -> Result<(), Error> {
         match self {
             Self::CmSha1(cipher) => cipher.seal_rtcp(packet, ssrc, index),
             Self::Gcm(cipher) => cipher.seal_rtcp(packet, ssrc, index),
@@ -89,7 +99,7 @@ impl Cipher {
     /// Opens an RTCP packet that ends in the word `trailer` and returns its length without what
     /// protection added. On failure what was encrypted may be lost.
     pub(crate) fn open_rtcp(
-        &self,
+        &mut self,
         packet: &mut [u8],
         ssrc: u32,
         trailer: u32,
@@ -149,7 +159,7 @@ impl CmSha1 {
     }
 
     fn seal_rtp(
-        &self,
+        &mut self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -163,7 +173,7 @@ impl CmSha1 {
     }
 
     fn open_rtp(
-        &self,
+        &mut self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -178,7 +188,7 @@ impl CmSha1 {
         Ok(data.len())
     }
 
-    fn seal_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
+    fn seal_rtcp(&mut self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
         let (data, tag) = packet.split_last_chunk_mut().ok_or(Error::Malformed)?;
         let (plain, trailer) = data.split_last_chunk_mut().ok_or(Error::Malformed)?;
         let body = plain.get_mut(RTCP_CLEAR..).ok_or(Error::Malformed)?;
@@ -188,7 +198,7 @@ impl CmSha1 {
         Ok(())
     }
 
-    fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, trailer: u32) -> Result<usize, Error> {
+    fn open_rtcp(&mut self, packet: &mut [u8], ssrc: u32, trailer: u32) -> Result<usize, Error> {
         let (data, tag) = packet.split_last_chunk_mut::<CM_TAG>().ok_or(Error::Malformed)?;
         if data.len() < RTCP_CLEAR + 4 {
             return Err(Error::Malformed);
@@ -226,7 +236,7 @@ impl Gcm {
     }
 
     fn seal_rtp(
-        &self,
+        &mut self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -240,7 +250,7 @@ impl Gcm {
     }
 
     fn open_rtp(
-        &self,
+        &mut self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -252,7 +262,7 @@ impl Gcm {
         Ok(length)
     }
 
-    fn seal_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
+    fn seal_rtcp(&mut self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
         let (data, trailer) = packet.split_last_chunk_mut().ok_or(Error::Malformed)?;
         let (data, tag) = data.split_last_chunk_mut::<GCM_TAG>().ok_or(Error::Malformed)?;
         let (clear, body) = data.split_at_mut_checked(RTCP_CLEAR).ok_or(Error::Malformed)?;
@@ -265,7 +275,7 @@ impl Gcm {
         Ok(())
     }
 
-    fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, trailer: u32) -> Result<usize, Error> {
+    fn open_rtcp(&mut self, packet: &mut [u8], ssrc: u32, trailer: u32) -> Result<usize, Error> {
         let (data, word) = packet.split_last_chunk_mut::<4>().ok_or(Error::Malformed)?;
         let length = data.len().checked_sub(GCM_TAG).ok_or(Error::Malformed)?;
         let index = (trailer & !ENCRYPTED).into();
@@ -285,7 +295,7 @@ impl Gcm {
 
     /// `sealed` ends in the tag.
     fn open(
-        &self,
+        &mut self,
         ssrc: u32,
         index: u64,
         associated: &[u8],
@@ -305,12 +315,17 @@ impl<A> Aead for AesGcm<A, U12>
 where
     Self: AeadInOut<NonceSize = U12, TagSize = U16> + Send + Sync,
 {
-    fn seal(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; GCM_TAG]> {
+    fn seal(
+        &mut self,
+        nonce: [u8; 12],
+        associated: &[u8],
+        data: &mut [u8],
+    ) -> Option<[u8; GCM_TAG]> {
         let tag = self.encrypt_inout_detached(&nonce.into(), associated, data.into());
         tag.map(Into::into).ok()
     }
 
-    fn open(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
+    fn open(&mut self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
         let Some((data, tag)) = data.split_last_chunk_mut::<GCM_TAG>() else { return false };
         let tag = Tag::from(*tag);
         self.decrypt_inout_detached(&nonce.into(), associated, data.into(), &tag).is_ok()

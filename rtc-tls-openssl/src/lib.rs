@@ -24,6 +24,7 @@ mod certificate;
 mod dtls;
 mod failure;
 mod ffi;
+mod srtp;
 mod tls;
 
 use std::time::Instant;

@@ -20,13 +20,13 @@ pub fn srtp_aead(key: &[u8]) -> Option<Box<dyn Aead>> {
 }
 
 impl Aead for Gcm {
-    fn seal(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; TAG]> {
+    fn seal(&mut self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; TAG]> {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(associated), data);
         tag.ok()?.as_ref().try_into().ok()
     }
 
-    fn open(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
+    fn open(&mut self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0.open_in_place(nonce, Aad::from(associated), data).is_ok()
     }
@@ -63,7 +63,7 @@ mod tests {
             ),
         ] {
             let key: Vec<u8> = (0..length).collect();
-            let aead = srtp_aead(&key).expect("a key of that length");
+            let mut aead = srtp_aead(&key).expect("a key of that length");
             let mut data = plain.clone();
             let tag = aead.seal(nonce, &header, &mut data).expect("sealed");
             data.extend(tag);

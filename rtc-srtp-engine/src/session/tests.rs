@@ -78,7 +78,7 @@ fn gcm_protects_rtp_as_rfc_7714_shows() {
              b50b2a02 76ffae0f 1ba63799 b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13",
         ),
     ] {
-        let cipher = rfc_7714_cipher(profile);
+        let mut cipher = rfc_7714_cipher(profile);
         let mut packet = [&plain[..], &[0; 16]].concat();
         cipher.seal_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b).unwrap();
         assert_eq!(packet, hex(expected), "{profile:?}");
@@ -93,7 +93,7 @@ fn gcm_protects_rtcp_as_rfc_7714_shows() {
          deadbeef deadbeef deadbeef deadbeef deadbeef");
     let expected = "81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d
          c676a5f1 730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4";
-    let cipher = rfc_7714_cipher(Profile::AeadAes128Gcm);
+    let mut cipher = rfc_7714_cipher(Profile::AeadAes128Gcm);
     let mut packet = [&plain[..], &[0; 20]].concat();
     cipher.seal_rtcp(&mut packet, 0x4d61_7273, 0x5d4).unwrap();
     assert_eq!(packet, hex(expected));
@@ -105,7 +105,7 @@ fn gcm_protects_rtcp_as_rfc_7714_shows() {
 /// RFC 7714 §17.3: authenticated only.
 #[test]
 fn gcm_opens_rtcp_that_is_not_encrypted() {
-    let cipher = rfc_7714_cipher(Profile::AeadAes128Gcm);
+    let mut cipher = rfc_7714_cipher(Profile::AeadAes128Gcm);
     let mut packet = hex(
         "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61
          deadbeef deadbeef deadbeef deadbeef deadbeef 841dd968 3dd78ec9 2ae58790 125f62b3 000005d4",
@@ -125,7 +125,7 @@ fn counter_mode_makes_the_key_stream_rfc_3711_shows() {
         authentication: [0; 20].into(),
         salt: <[u8; 14]>::try_from(hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD")).unwrap().into(),
     };
-    let cipher = Cipher::new(Profile::Aes128CmSha1_80, &keys, &|_| None);
+    let mut cipher = Cipher::new(Profile::Aes128CmSha1_80, &keys, &|_| None);
     let mut packet = vec![0; 12 + 48 + 10];
     cipher.seal_rtp(&mut packet, 12, 0, 0).unwrap();
     let stream = hex("E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB
@@ -326,11 +326,11 @@ fn damage_anywhere_is_noticed_and_changes_nothing() {
 struct Destructive(Box<dyn Aead>);
 
 impl Aead for Destructive {
-    fn seal(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; 16]> {
+    fn seal(&mut self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> Option<[u8; 16]> {
         self.0.seal(nonce, associated, data)
     }
 
-    fn open(&self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
+    fn open(&mut self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool {
         let opened = self.0.open(nonce, associated, data);
         if !opened {
             data.fill(0);

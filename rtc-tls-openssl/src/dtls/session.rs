@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use openssl::ssl::{ErrorCode, SslStream};
 use rtc_core::backend::dtls::{
-    DtlsConfig, DtlsConnected, DtlsEvent, DtlsRole, DtlsSession, RecordOverhead,
+    Aead, DtlsConfig, DtlsConnected, DtlsEvent, DtlsRole, DtlsSession, RecordOverhead,
 };
 use rtc_core::{Error, Result};
 
@@ -354,6 +354,10 @@ impl DtlsSession for Session {
                 Err(Error::failure(format!("cannot export keying material: {reason}")))
             }
         }
+    }
+
+    fn srtp_aead(&self, key: &[u8]) -> Option<Box<dyn Aead>> {
+        crate::srtp::srtp_aead(key)
     }
 
     fn reject(&mut self, _now: Instant) {
