@@ -33,7 +33,7 @@ struct Apart {
 
 impl Apart {
     fn new(lab: &Lab, mut link: Link) -> Self {
-        let (a, b) = (Peer::manual(lab.lib), Peer::manual(lab.partner()));
+        let (a, b) = (Peer::manual(lab.lib), Peer::manual(lab.lib));
         let near = a.track(VIDEO);
         let whole = |peer: &Peer, kind: &str| {
             assert_eq!(peer.set_local(kind), OK);
