@@ -105,7 +105,8 @@ impl Configuration {
 /// Tuning of SCTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SctpSettings {
-    /// Receive window in bytes.
+    /// Receive window in bytes. While something lost is sent again, all that follows it waits here:
+    /// a window of one round trip's worth would halve the rate of a path that loses packets.
     pub receive_buffer: usize,
     /// Bytes that may wait or be in flight in the association.
     pub send_buffer: usize,
@@ -134,7 +135,7 @@ pub struct SctpSettings {
 impl Default for SctpSettings {
     fn default() -> Self {
         Self {
-            receive_buffer: 1024 * 1024,
+            receive_buffer: 4 * 1024 * 1024,
             send_buffer: 1024 * 1024,
             max_chunks_on_queue: 10 * 1024,
             initial_congestion_window: 10,

@@ -411,7 +411,7 @@ fn a_message_above_the_maximum_closes_its_channel_with_an_error() {
 #[test]
 fn a_channel_that_nobody_reads_holds_its_peer_back_and_then_goes_on() {
     let (mut network, [near, far]) = Network::connected();
-    const COUNT: u32 = 4000;
+    const COUNT: u32 = 8000;
     for i in 0..COUNT {
         let mut data = vec![0; 1000];
         data[..4].copy_from_slice(&i.to_be_bytes());
