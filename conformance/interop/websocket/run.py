@@ -20,7 +20,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import socketserver
 import ssl
@@ -189,10 +188,11 @@ def autobahn_client(lab, tls=False):
             wait_listening(port, fuzzer)
             with Relay(port, "server", tls) as near:
                 run([lab.echo, "autobahn", f"{'wss' if tls else 'ws'}://127.0.0.1:{near}"])
-        finally:
-            # It writes its report when it is interrupted.
-            fuzzer.send_signal(signal.SIGINT)
+            # Asked for its report, it writes it and ends.
             fuzzer.wait(PATIENCE)
+        finally:
+            fuzzer.kill()
+            fuzzer.wait()
     return autobahn(lab, f"client-{lab.tls}" if tls else "client", go)
 
 
@@ -202,6 +202,8 @@ class Relay:
 
     def __init__(self, port, role, tls):
         self.port, self.role, self.tls = port, role, tls
+        # The loop itself forgets tasks that nobody holds.
+        self.tasks = set()
 
     def __enter__(self):
         if not self.tls:
@@ -236,8 +238,10 @@ class Relay:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def carry(self, reader, writer):
+        self.tasks.add(asyncio.current_task())
         onward = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.far)
         await asyncio.gather(pump(reader, onward[1]), pump(onward[0], writer))
+        self.tasks.discard(asyncio.current_task())
 
 
 async def pump(reader, writer):
