@@ -348,8 +348,8 @@ impl Peer {
     /// Probes the path for IP packets of up to `bytes`, at most [`MAX_MTU`](crate::config::MAX_MTU) (RFC 8899). To be called
     /// before it connects; later calls have no effect.
     pub fn set_max_mtu(&self, bytes: usize) -> Result<()> {
+        Configuration { max_mtu: bytes, ..Configuration::clone(&self.config) }.validate()?;
         let max_mtu = supported_max_mtu(&self.backends, bytes);
-        Configuration { max_mtu, ..Configuration::clone(&self.config) }.validate()?;
         self.with_core(|core, _| core.set_max_mtu(max_mtu));
         Ok(())
     }
