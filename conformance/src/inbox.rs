@@ -345,6 +345,16 @@ impl Inbox {
         });
     }
 
+    /// Waits until nothing has come for a while, so that what has happened is also told.
+    pub(crate) fn fall_quiet(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = lock(&self.events).len();
+        while let fresh @ 1.. = self.wait_more(seen, QUIET).len() {
+            assert!(Instant::now() < deadline, "callbacks do not end");
+            seen += fresh;
+        }
+    }
+
     /// Checks that `unwanted` has not come and watches for a while that it does not.
     pub(crate) fn never(&self, what: &str, unwanted: impl FnMut(&Recorded) -> bool) {
         self.never_from(0, what, unwanted);

@@ -32,21 +32,13 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_would_break_the_line_are_refused() {
-        let long = "x".repeat(257);
-        for (ufrag, pwd, usable) in [
-            ("abcd", "0123456789012345678901", true),
-            ("", "0123456789012345678901", false),
-            ("abcd", "", false),
-            ("ab\r\na=x", "0123456789012345678901", false),
-            ("ab d", "0123456789012345678901", false),
-            ("ab\0d", "0123456789012345678901", false),
-            (long.as_str(), "0123456789012345678901", false),
-            ("abcd", long.as_str(), false),
+    fn what_would_break_the_lines_is_refused() {
+        let (one, other) = (generate().expect("random numbers"), "ab\r\na=x".to_owned());
+        for broken in [
+            IceParameters { ufrag: other.clone(), ..one.clone() },
+            IceParameters { pwd: other, ..one },
         ] {
-            let remote =
-                IceParameters { ufrag: ufrag.into(), pwd: pwd.into(), ..IceParameters::default() };
-            assert_eq!(description(&remote).is_ok(), usable, "{ufrag:?} {pwd:?}");
+            assert!(description(&broken).is_err(), "{broken:?}");
         }
     }
 }

@@ -106,23 +106,7 @@ fn each_hears_that_the_other_refuses_its_certificate() {
                 link::side(backends[at], &ours, role, start)
             };
             let mut sides = [side(0, DtlsRole::Client), side(1, DtlsRole::Server)];
-            let (mut now, mut rejected) = (start, false);
-            while sides[1 - rejecting].error.is_none() {
-                for from in 0..2 {
-                    for datagram in sides[from].outgoing() {
-                        sides[1 - from].datagram(now, &datagram);
-                    }
-                    if sides[rejecting].peer_certificate().is_some() && !rejected {
-                        sides[rejecting].session.reject(now);
-                        rejected = true;
-                    }
-                }
-                now += Duration::from_millis(10);
-                let case = backends.map(|backend| backend.dtls().name());
-                assert!(now - start < Duration::from_secs(1), "{case:?} {rejecting}");
-                sides[1 - rejecting].timeout(now);
-            }
-            let error = sides[1 - rejecting].error.as_deref().unwrap_or_default();
+            let error = link::refuse(&mut sides, rejecting, start);
             assert!(error.ends_with("the peer sent the alert bad_certificate (42)"), "{error}");
             assert!(sides[1 - rejecting].connected().is_none());
         }

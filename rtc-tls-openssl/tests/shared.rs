@@ -46,6 +46,10 @@ mod pem {
     });
 }
 
+mod srtp {
+    rtc_tls_tests::srtp!(rtc_tls_tests::srtp::Subject { backend: &super::OPENSSL });
+}
+
 mod tls {
     use super::*;
 

@@ -45,6 +45,10 @@ mod pem {
     });
 }
 
+mod srtp {
+    rtc_tls_tests::srtp!(rtc_tls_tests::srtp::Subject { backend: &super::RUSTLS });
+}
+
 mod tls {
     use super::*;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rtc_core::backend::dtls::{CertificateKind, DtlsEvent, DtlsRole};
 
 use crate::link::{
-    BackendRef, Link, Random, SRTP, Side, both_connected, connected_pair, run, side, sides,
+    BackendRef, Link, Random, SRTP, Side, both_connected, connected_pair, refuse, run, side, sides,
 };
 
 /// The tests of handshakes, for a [`Subject`](crate::handshake::Subject).
@@ -243,23 +243,7 @@ fn a_rejected_certificate_ends_the_handshake_on_both_sides_within_a_second(subje
     for rejecting in [0, 1] {
         let start = Instant::now();
         let mut sides = sides(subject.backend, &ours, &ours, start);
-        let mut now = start;
-        let mut rejected = false;
-        while sides[1 - rejecting].error.is_none() {
-            for from in 0..2 {
-                for datagram in sides[from].outgoing() {
-                    sides[1 - from].datagram(now, &datagram);
-                }
-                if sides[rejecting].peer_certificate().is_some() && !rejected {
-                    sides[rejecting].session.reject(now);
-                    rejected = true;
-                }
-            }
-            now += Duration::from_millis(10);
-            assert!(now - start < Duration::from_secs(1));
-            sides[1 - rejecting].timeout(now);
-        }
-        let error = sides[1 - rejecting].error.as_deref().unwrap_or_default();
+        let error = refuse(&mut sides, rejecting, start);
         assert!(error.ends_with("the peer sent the alert bad_certificate (42)"), "{error}");
         assert!(sides[1 - rejecting].connected().is_none());
         assert!(sides[rejecting].session.seal(&mut [0; 100]).is_err());

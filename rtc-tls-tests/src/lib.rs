@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod link;
 pub mod peers;
 pub mod pem;
+pub mod srtp;
 pub mod tls;
 
 /// With a subject: a test for each name. Without one, in the module that has the tests: `run_test`,

@@ -302,3 +302,29 @@ pub fn connected_pair(backend: BackendRef, kind: CertificateKind, now: Instant) 
     assert!(both_connected(&sides), "{:?} {:?}", sides[0].error, sides[1].error);
     sides
 }
+
+/// Lets one side refuse the other's certificate as soon as it has it; returns the other's error.
+///
+/// # Panics
+///
+/// If the other side has not heard of it within a second.
+pub fn refuse(sides: &mut [Side; 2], refusing: usize, start: Instant) -> String {
+    let (mut now, mut refused) = (start, false);
+    loop {
+        if let Some(error) = &sides[1 - refusing].error {
+            return error.clone();
+        }
+        for from in 0..2 {
+            for datagram in sides[from].outgoing() {
+                sides[1 - from].datagram(now, &datagram);
+            }
+            if sides[refusing].peer_certificate().is_some() && !refused {
+                sides[refusing].session.reject(now);
+                refused = true;
+            }
+        }
+        now += Duration::from_millis(10);
+        assert!(now - start < Duration::from_secs(1), "the peer hears nothing");
+        sides[1 - refusing].timeout(now);
+    }
+}

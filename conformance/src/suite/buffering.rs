@@ -82,8 +82,10 @@ fn cycle(connected: &Connected, level: i32) -> usize {
     let mut sent = 0;
     let before = loop {
         sent += fill(&connected.near, threshold_plus);
+        // What crossed while the channel filled is told before the count begins.
+        connected.near.inbox.fall_quiet();
         let before = lows();
-        // Nothing can have crossed between the two looks if the amount is still above.
+        // Nothing has crossed since if the amount is still above.
         if buffered(&connected.near) > level {
             break before;
         }
@@ -91,7 +93,7 @@ fn cycle(connected: &Connected, level: i32) -> usize {
     drain(connected, sent);
     eventually("an empty buffer", || buffered(&connected.near) == 0);
     eventually("the low callback", || lows() > before);
-    connected.near.inbox.settle();
+    connected.near.inbox.fall_quiet();
     lows() - before
 }
 
