@@ -2,7 +2,7 @@
 
 use crate::backends::{self, Ice};
 use crate::ffi::{Lib, Library};
-use crate::outcome::skip;
+use crate::outcome::{lack, skip};
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,22 +83,22 @@ impl Lab {
     /// Demands a private network with two interfaces beside loopback.
     pub(crate) fn need_interfaces(&self) {
         if let Err(reason) = &self.network {
-            skip(&format!("no network namespace: {reason}"));
+            lack(&format!("no network namespace: {reason}"));
         }
         if self.has_interfaces {
             return;
         }
         if let Err(reason) = crate::sys::add_interfaces() {
-            skip(&format!("no interfaces: {reason}"));
+            lack(&format!("no interfaces: {reason}"));
         }
     }
 
     /// Demands that names be looked up at a socket of the test's, which is returned.
     pub(crate) fn need_names(&self) -> UdpSocket {
         if let Err(reason) = &self.network {
-            skip(&format!("no network namespace: {reason}"));
+            lack(&format!("no network namespace: {reason}"));
         }
-        crate::sys::own_names().unwrap_or_else(|reason| skip(&format!("no names: {reason}")))
+        crate::sys::own_names().unwrap_or_else(|reason| lack(&format!("no names: {reason}")))
     }
 
     /// The other library, or the library itself.

@@ -10,6 +10,15 @@ pub(crate) fn skip(reason: &str) -> ! {
     std::panic::resume_unwind(Box::new(Skipped(reason.to_owned())))
 }
 
+/// Ends the test for what the machine lacks: as skipped, but as failed where everything has been
+/// installed on purpose.
+pub(crate) fn lack(what: &str) -> ! {
+    match crate::lab::is_strict() {
+        true => panic!("{what}"),
+        false => skip(what),
+    }
+}
+
 /// The rows of a table-driven test: all are run, and all failures reported together.
 #[derive(Default)]
 pub(crate) struct Rows {

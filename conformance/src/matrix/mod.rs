@@ -115,6 +115,9 @@ fn judge(cells: Vec<Cell>, directory: &Path) -> Vec<report::Judged> {
         for reason in &verdict.failed {
             println!("         {reason}");
         }
+        if verdict.colour() == cell::Colour::Skipped {
+            verdict.skipped.iter().for_each(|reason| println!("skipped  {reason}"));
+        }
         judged.push((cell, verdict));
     }
     judged

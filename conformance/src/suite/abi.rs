@@ -4,7 +4,7 @@ use super::Case;
 use crate::elf::{self, Exports};
 use crate::ffi::*;
 use crate::lab::{Lab, library_path};
-use crate::outcome::{Rows, skip};
+use crate::outcome::{Rows, lack, skip};
 use std::fs;
 use std::mem::{align_of, offset_of, size_of};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ fn include() -> PathBuf {
     };
     let directory = given.or_else(beside).unwrap_or_default();
     if !directory.join("rtc/rtc.h").exists() {
-        skip(&format!("no rtc/rtc.h in {} (RTC_INCLUDE names another place)", directory.display()));
+        lack(&format!("no rtc/rtc.h in {} (RTC_INCLUDE names another place)", directory.display()));
     }
     directory
 }
@@ -129,7 +129,7 @@ impl Drop for Workshop {
 fn finish(mut command: Command, what: &Path) -> Output {
     let output = match command.output() {
         Ok(output) => output,
-        Err(error) => skip(&format!("{:?}: {error}", command.get_program())),
+        Err(error) => lack(&format!("{:?}: {error}", command.get_program())),
     };
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {}\n{text}", what.display(), output.status);
