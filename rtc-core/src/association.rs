@@ -11,6 +11,9 @@ pub(crate) use rtc_sctp_engine::{Event, Message, SendError, SendOptions, State};
 
 use crate::config::{CongestionControl, SctpSettings};
 
+/// Bytes that a stream may have in the send buffer however full the others made it.
+pub(crate) const STREAM_SHARE: usize = 64 * 1024;
+
 /// One association.
 pub(crate) trait Association: Send {
     /// Begins the handshake; both peers do (RFC 8841 §9.3).
@@ -30,7 +33,7 @@ pub(crate) trait Association: Send {
     fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize>;
     /// The next event, in order.
     fn poll_event(&mut self) -> Option<Event>;
-    /// Queues a message; refused when the send buffer is full.
+    /// Queues a message; refused when the send buffer is full and the stream has its share of it.
     fn send(
         &mut self,
         now: Instant,
@@ -121,7 +124,14 @@ pub(crate) struct AssociationConfig<'a> {
 /// Opens an association of the engine in use; `seed` feeds its tags and cookies.
 pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn Association> {
     let settings = config.settings;
-    let mut engine = rtc_sctp_engine::Config {
+    let congestion_control = match settings.congestion_control {
+        None => rtc_sctp_engine::CongestionControl::default(),
+        Some(CongestionControl::Rfc9260) => rtc_sctp_engine::CongestionControl::Rfc9260,
+        Some(CongestionControl::Cubic) => rtc_sctp_engine::CongestionControl::Cubic,
+        Some(CongestionControl::Adaptive) => rtc_sctp_engine::CongestionControl::Adaptive,
+    };
+    // Every field by name: what the engine offers and a connection does not use is said here.
+    let engine = rtc_sctp_engine::Config {
         local_port: config.local_port,
         remote_port: config.remote_port,
         mtu: config.mtu,
@@ -129,9 +139,11 @@ pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn As
         max_message_size: config.max_message_size,
         receive_buffer: settings.receive_buffer.max(config.max_message_size),
         send_buffer: settings.send_buffer,
+        stream_share: STREAM_SHARE,
         max_chunks_on_queue: settings.max_chunks_on_queue,
         initial_cwnd_mtus: settings.initial_congestion_window,
         max_burst: settings.max_burst,
+        congestion_control,
         delayed_sack: settings.delayed_sack,
         rto_min: settings.rto_min,
         rto_max: settings.rto_max,
@@ -140,15 +152,11 @@ pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn As
         heartbeat_interval: settings.heartbeat_interval,
         outbound_streams: config.streams,
         max_inbound_streams: config.streams,
-        ..Default::default()
+        // Offered to those who show that they know it: some old peers refuse an INIT that has it.
+        zero_checksum: rtc_sctp_engine::ZeroChecksum::WhenPeerOffers,
+        // Or a large message would keep the small ones of other channels waiting.
+        interleaving: true,
     };
-    if let Some(wanted) = settings.congestion_control {
-        engine.congestion_control = match wanted {
-            CongestionControl::Rfc9260 => rtc_sctp_engine::CongestionControl::Rfc9260,
-            CongestionControl::Cubic => rtc_sctp_engine::CongestionControl::Cubic,
-            CongestionControl::Adaptive => rtc_sctp_engine::CongestionControl::Adaptive,
-        };
-    }
     Box::new(rtc_sctp_engine::Association::new(engine, seed))
 }
 

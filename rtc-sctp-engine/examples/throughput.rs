@@ -280,10 +280,17 @@ fn main() {
         "| messages | checksum | GB/s | GB/s, kept | packets | sender ns/packet | receiver ns/packet |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for (name, zero_checksum) in [("CRC32c", ZeroChecksum::Never), ("zero", ZeroChecksum::Offer)] {
+    let kinds = [
+        ("CRC32c", ZeroChecksum::Never, false),
+        ("zero", ZeroChecksum::Offer, false),
+        ("CRC32c, I-DATA", ZeroChecksum::Never, true),
+        ("zero, I-DATA", ZeroChecksum::Offer, true),
+    ];
+    for (name, zero_checksum, interleaving) in kinds {
         for message in [100, 1024, 64 << 10, 256 << 10, 16 << 20] {
             let config = Config {
                 zero_checksum,
+                interleaving,
                 max_message_size: 16 << 20,
                 send_buffer: 4 << 20,
                 ..Config::default()

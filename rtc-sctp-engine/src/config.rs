@@ -24,9 +24,13 @@ pub struct Config {
     /// to `max_message_size` when smaller, because a message is delivered whole; at most 1 GiB.
     /// Default 1 MiB.
     pub receive_buffer: usize,
-    /// Bytes accepted by `send` and not yet acknowledged before `send` refuses more. A message
-    /// larger than this is accepted when nothing else is queued. Default 1 MiB.
+    /// Bytes accepted by `send` and not yet acknowledged before `send` refuses more.
+    /// Default 1 MiB.
     pub send_buffer: usize,
+    /// Bytes that each stream may have queued however full the others made the send buffer, so that
+    /// they do not keep it waiting; at most `send_buffer`. A message above this size is accepted
+    /// all the same from a stream that has nothing queued. Default 64 KiB.
+    pub stream_share: usize,
     /// Messages accepted by `send` and not yet acknowledged before `send` refuses more.
     /// Default 10240.
     pub max_chunks_on_queue: usize,
@@ -57,8 +61,8 @@ pub struct Config {
     pub max_inbound_streams: u16,
     /// Whether to run without the CRC32c checksum (RFC 9653): DTLS protects the packets anyway.
     pub zero_checksum: ZeroChecksum,
-    /// Whether to offer user message interleaving (RFC 8260). It is used when both offer it.
-    /// Default false.
+    /// Whether to offer user message interleaving (RFC 8260), with which messages of several streams
+    /// take turns by fragments rather than whole. It is used when both offer it. Default false.
     pub interleaving: bool,
 }
 
@@ -72,6 +76,7 @@ impl Default for Config {
             max_message_size: 256 * 1024,
             receive_buffer: 1024 * 1024,
             send_buffer: 1024 * 1024,
+            stream_share: 64 * 1024,
             max_chunks_on_queue: 10240,
             initial_cwnd_mtus: 10,
             max_burst: 10,

@@ -92,7 +92,8 @@ pub struct SendOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The send buffer is full; try again after [`Event::BufferSpace`].
+    /// The send buffer is full and the stream has its share of it; try again after
+    /// [`Event::BufferSpace`].
     BufferFull,
     /// The message is empty, which SCTP cannot express.
     Empty,

@@ -140,8 +140,10 @@ fn exchange(net: &mut Net<'_>, name: &str) {
     }
 }
 
+/// As a peer connection has it: interleaving is offered, and used when the other end offers it.
 fn config() -> Config {
     Config {
+        interleaving: true,
         max_message_size: 1 << 20,
         max_retransmits: 30,
         send_buffer: 64 << 20,
@@ -154,12 +156,12 @@ fn messages_pass_between_dcsctp_and_us() {
     let start_at = Instant::now();
     for opening in [Opening::Ours, Opening::Theirs, Opening::Both] {
         for loss in [0.0, 0.03] {
-            for interleaving in [false, true] {
-                let mut peer = Dc::new(start_at, interleaving);
-                let config = Config { interleaving, ..config() };
+            for (ours, theirs) in [(false, true), (true, false), (true, true)] {
+                let mut peer = Dc::new(start_at, theirs);
+                let config = Config { interleaving: ours, ..config() };
                 let mut net = Net::new(config, &mut peer, start_at, loss);
                 start(&mut net, opening);
-                let name = format!("{opening:?}, loss {loss}, interleaving {interleaving}");
+                let name = format!("{opening:?}, loss {loss}, interleaving {ours} {theirs}");
                 exchange(&mut net, &name);
             }
         }
@@ -216,8 +218,7 @@ fn peers(start: Instant) -> Vec<(&'static str, Box<dyn Peer>)> {
 fn others_answer_probes_for_the_path_mtu_and_take_packets_of_several_chunks() {
     let start_at = Instant::now();
     for (name, mut peer) in peers(start_at) {
-        let config =
-            Config { interleaving: name.ends_with("interleaving"), max_mtu: 1452, ..config() };
+        let config = Config { max_mtu: 1452, ..config() };
         let mut net = Net::new(config, &mut *peer, start_at, 0.0);
         for link in &mut net.links {
             link.mtu = 1400;
@@ -242,8 +243,7 @@ fn streams_are_reset_both_ways_and_used_again() {
             if name == "rtc-sctp" && loss > 0.0 {
                 continue;
             }
-            let config = Config { interleaving: name.ends_with("interleaving"), ..config() };
-            let mut net = Net::new(config, &mut *peer, start_at, loss);
+            let mut net = Net::new(config(), &mut *peer, start_at, loss);
             start(&mut net, Opening::Ours);
             for round in 0..3_usize {
                 let now = net.start + net.now;
@@ -279,8 +279,7 @@ fn streams_are_reset_both_ways_and_used_again() {
 fn unreliable_messages_are_skipped_by_either_side() {
     let start_at = Instant::now();
     for (name, mut peer) in peers(start_at) {
-        let config = Config { interleaving: name.ends_with("interleaving"), ..config() };
-        let mut net = Net::new(config, &mut *peer, start_at, 0.0);
+        let mut net = Net::new(config(), &mut *peer, start_at, 0.0);
         start(&mut net, Opening::Ours);
         for link in &mut net.links {
             link.loss = Loss::Random(0.1);
@@ -331,8 +330,7 @@ fn either_side_may_shut_down() {
             if name == "rtc-sctp" && who == 1 {
                 continue;
             }
-            let config = Config { interleaving: name.ends_with("interleaving"), ..config() };
-            let mut net = Net::new(config, &mut *peer, start_at, 0.0);
+            let mut net = Net::new(config(), &mut *peer, start_at, 0.0);
             start(&mut net, Opening::Both);
             let now = net.start + net.now;
             assert!(net.end(who).send(now, 0, SendOptions::default(), vec![1; 100_000]));

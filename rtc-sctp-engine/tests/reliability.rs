@@ -258,6 +258,60 @@ fn a_large_message_does_not_keep_small_ones_of_other_streams_waiting() {
     }
 }
 
+/// Parts of all of them at once would fill the window, so that none could be completed.
+#[test]
+fn large_messages_of_many_streams_all_come_through_a_window_that_holds_one() {
+    for (loss, window) in [(0.0, 100_000), (0.0, 120_000), (0.05, 100_000), (0.05, 250_000)] {
+        let config = Config {
+            interleaving: true,
+            max_message_size: 100_000,
+            receive_buffer: window,
+            send_buffer: 64 << 20,
+            max_retransmits: 50,
+            ..Config::default()
+        };
+        let link = Link { loss: Loss::Random(loss), ..Link::default() };
+        let mut pair = Pair::connected(2, [config.clone(), config], link);
+        let sizes = [90_000, 1500, 40_000, 20, 98_000, 5000];
+        for stream in 0..8 {
+            for turn in 0..sizes.len() {
+                let size = sizes[(turn + usize::from(stream)) % sizes.len()];
+                send(&mut pair, 0, stream, reliable(), bytes(stream as u8, size));
+            }
+        }
+        let mut got = [0; 8];
+        let all = pair.run_until(600 * SECOND, |p| {
+            for stream in 0..8 {
+                got[usize::from(stream)] += read_all(p, 1, stream).len();
+            }
+            got == [sizes.len(); 8]
+        });
+        assert!(all, "loss {loss}, window {window}: {got:?} {:?}", pair.ends[0].metrics());
+        assert_eq!(pair.ends[0].state(), State::Established);
+    }
+}
+
+#[test]
+fn a_stream_has_its_share_of_a_send_buffer_that_others_filled() {
+    let mut pair = Pair::with(Config { stream_share: 10_000, ..Config::default() });
+    let now = pair.instant();
+    let offer = |pair: &mut Pair, stream, size| {
+        pair.ends[0].send(now, stream, 53, reliable(), bytes(1, size))
+    };
+    // One stream alone has the whole buffer, and its first message may exceed it.
+    assert_eq!(offer(&mut pair, 0, 2 << 20), Ok(()));
+    assert_eq!(offer(&mut pair, 0, 1), Err(SendError::BufferFull));
+    assert_eq!(offer(&mut pair, 1, 4000), Ok(()));
+    assert_eq!(offer(&mut pair, 1, 6000), Ok(()));
+    assert_eq!(offer(&mut pair, 1, 1), Err(SendError::BufferFull));
+    assert_eq!(offer(&mut pair, 2, 100_000), Ok(()));
+    assert_eq!(offer(&mut pair, 2, 1), Err(SendError::BufferFull));
+    let mut few = Pair::with(Config { max_chunks_on_queue: 2, ..Config::default() });
+    assert_eq!(offer(&mut few, 0, 1), Ok(()));
+    assert_eq!(offer(&mut few, 1, 1), Ok(()));
+    assert_eq!(offer(&mut few, 2, 1), Err(SendError::BufferFull));
+}
+
 #[test]
 fn a_lost_tail_is_found_by_a_probe_before_the_time_out() {
     let mut pair = Pair::with(Config::default());

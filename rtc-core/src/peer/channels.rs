@@ -8,7 +8,7 @@ use log::Level;
 
 use super::core::{PeerCore, StreamEntry};
 use super::notes::note;
-use crate::association::{self, SendError, SendOptions};
+use crate::association::{self, STREAM_SHARE, SendError, SendOptions};
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{Channel, DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
 use crate::config::{DataChannelInit, ReliabilityLimit};
@@ -367,53 +367,71 @@ impl PeerCore {
 
     // Sending.
 
-    /// Gives SCTP what waits in the channels, one message of each in turn.
-    pub(super) fn refill(&mut self, now: Instant) {
-        for _ in 0..usize::MAX {
-            let Some(&stream) = self.waiting.front() else { return };
-            let (Some(entry), Some(sctp)) = (self.streams.get(&stream), &mut self.sctp) else {
-                self.waiting.pop_front();
-                continue;
-            };
-            let channel = Arc::clone(&entry.channel);
-            let mut state = channel.state.lock();
-            let Some((id, data)) = state.outgoing.front().cloned() else {
-                drop(state);
-                self.waiting.pop_front();
-                continue;
-            };
-            let options = match id {
-                ppid::CONTROL => SendOptions::default(),
-                _ => send_options(&channel, state.confirmed),
-            };
-            let size = user_size(id, &data);
-            match sctp.send(now, stream, id, options, data) {
-                Ok(()) => {}
-                Err(SendError::BufferFull) => return,
-                Err(SendError::StreamResetting) => {
-                    drop(state);
-                    self.waiting.pop_front();
-                    continue;
+    /// Bytes of the stream were acknowledged. Up to its share of the send buffer it need not wait
+    /// for its turn: it is not to suffer from what others have there.
+    pub(super) fn handle_buffer_space(&mut self, now: Instant, stream: u16) {
+        self.refill(now);
+        let Some(turn) = self.waiting.iter().position(|other| *other == stream) else { return };
+        let queued = |core: &Self| core.sctp.as_ref().map_or(0, |sctp| sctp.stream_queued(stream));
+        while queued(self) < STREAM_SHARE {
+            match self.refill_stream(now, stream) {
+                Refilled::More => {}
+                Refilled::Full => return,
+                Refilled::Done => {
+                    self.waiting.remove(turn);
+                    return;
                 }
-                Err(error) => {
-                    note(Level::Warn, || format!("message on stream {stream} lost: {error}"));
-                }
-            }
-            state.outgoing.pop_front();
-            let more = !state.outgoing.is_empty();
-            let low = channel.port.sub_buffered(size);
-            let closed = state.phase == Phase::Closed;
-            drop(state);
-            self.waiting.pop_front();
-            if more {
-                self.waiting.push_back(stream);
-            } else if closed {
-                self.reset_if_flushed(now, stream);
-            }
-            if low {
-                self.ring(&channel);
             }
         }
+    }
+
+    /// Gives SCTP what waits in the channels, one message of each in turn.
+    fn refill(&mut self, now: Instant) {
+        while let Some(&stream) = self.waiting.front() {
+            let refilled = self.refill_stream(now, stream);
+            if refilled == Refilled::Full {
+                return;
+            }
+            self.waiting.pop_front();
+            if refilled == Refilled::More {
+                self.waiting.push_back(stream);
+            }
+        }
+    }
+
+    /// Gives SCTP the next message that waits in the channel of the stream.
+    fn refill_stream(&mut self, now: Instant, stream: u16) -> Refilled {
+        let (Some(entry), Some(sctp)) = (self.streams.get(&stream), &mut self.sctp) else {
+            return Refilled::Done;
+        };
+        let channel = Arc::clone(&entry.channel);
+        let mut state = channel.state.lock();
+        let Some((id, data)) = state.outgoing.front().cloned() else { return Refilled::Done };
+        let options = match id {
+            ppid::CONTROL => SendOptions::default(),
+            _ => send_options(&channel, state.confirmed),
+        };
+        let size = user_size(id, &data);
+        match sctp.send(now, stream, id, options, data) {
+            Ok(()) => {}
+            Err(SendError::BufferFull) => return Refilled::Full,
+            Err(SendError::StreamResetting) => return Refilled::Done,
+            Err(error) => {
+                note(Level::Warn, || format!("message on stream {stream} lost: {error}"));
+            }
+        }
+        state.outgoing.pop_front();
+        let more = !state.outgoing.is_empty();
+        let low = channel.port.sub_buffered(size);
+        let closed = state.phase == Phase::Closed;
+        drop(state);
+        if closed && !more {
+            self.reset_if_flushed(now, stream);
+        }
+        if low {
+            self.ring(&channel);
+        }
+        if more { Refilled::More } else { Refilled::Done }
     }
 
     // Closing.
@@ -527,6 +545,17 @@ fn user_size(id: u32, data: &Bytes) -> usize {
         ppid::STRING | ppid::BINARY => data.len(),
         _ => 0,
     }
+}
+
+/// What came of giving SCTP a message that waited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refilled {
+    /// The channel has more.
+    More,
+    /// The channel has nothing that could be sent.
+    Done,
+    /// The send buffer is full.
+    Full,
 }
 
 /// What a payload turned out to be.

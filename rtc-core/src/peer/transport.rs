@@ -400,7 +400,7 @@ impl PeerCore {
                     note(Level::Warn, || format!("the peer refused to reset stream {stream}"));
                     self.handle_reset_refused(now, stream);
                 }
-                Event::BufferSpace(_) => self.refill(now),
+                Event::BufferSpace(stream) => self.handle_buffer_space(now, stream),
                 Event::Shutdown => self.disconnect(now),
                 Event::Aborted { reason, .. } if self.sctp_connected => {
                     note(Level::Info, || format!("association aborted: {reason}"));

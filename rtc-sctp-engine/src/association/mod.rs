@@ -264,18 +264,24 @@ impl Association {
         if stream >= outbound_streams {
             return Err(SendError::InvalidStream);
         }
-        let queue = &mut self.outbound.queue;
-        if queue.reset_stage(stream) != ResetStage::None {
+        if self.outbound.queue.reset_stage(stream) != ResetStage::None {
             return Err(SendError::StreamResetting);
         }
-        let full = queue.queued() > 0
-            && (queue.queued().saturating_add(data.len()) > self.config.send_buffer
-                || queue.count() >= self.config.max_chunks_on_queue);
-        if full || u32::try_from(data.len()).is_err() {
+        if self.is_full(stream, data.len()) || u32::try_from(data.len()).is_err() {
             return Err(SendError::BufferFull);
         }
-        queue.push(now, stream, ppid, options, data);
+        self.outbound.queue.push(now, stream, ppid, options, data);
         Ok(())
+    }
+
+    /// Whether the send buffer has no room for a message of `size` bytes on this stream.
+    fn is_full(&self, stream: u16, size: usize) -> bool {
+        let queue = &self.outbound.queue;
+        let all = queue.queued().saturating_add(size);
+        let own = queue.stream_queued(stream);
+        let share = self.config.stream_share.min(self.config.send_buffer);
+        let large = own > 0 && own.saturating_add(size) > share && all > self.config.send_buffer;
+        large || (queue.queued() > 0 && queue.count() >= self.config.max_chunks_on_queue)
     }
 
     /// The next complete message of the stream. Messages not read keep the receive window closed;

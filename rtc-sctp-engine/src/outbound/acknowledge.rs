@@ -147,6 +147,7 @@ impl Outbound {
             self.rtt.clear_backoff();
         }
         self.peer_window = window;
+        self.queue.note_window();
     }
 
     fn take_progress(&mut self, now: Nanos, progress: &Progress) {

@@ -21,7 +21,7 @@ pub(crate) struct OutMessage {
     /// Stream sequence number or message id, given when its first fragment is cut.
     pub(crate) sequence: u32,
     pub(crate) abandoned: bool,
-    /// Whether its size is part of `SendQueue::begun`.
+    /// Whether it was begun while interleaving, and is not cut to its end.
     begun: bool,
     max_retransmits: u32,
     expires: Nanos,
@@ -89,12 +89,15 @@ pub(crate) struct SendQueue {
     streams: Vec<Option<Box<OutStream>>>,
     /// Streams with something to cut, in the order of their turns.
     turns: VecDeque<u16>,
-    /// Streams left out of the turns until a message begun before is acknowledged.
+    /// Streams left out of the turns until a message begun before is cut to its end.
     parked: VecDeque<u16>,
-    /// Bytes of messages that the peer may hold parts of, when interleaving.
+    /// Sizes of the messages that are begun and not cut to their ends, when interleaving, but for
+    /// `large`.
     begun: usize,
     /// What `begun` may reach before no further message is begun.
     begun_limit: usize,
+    /// A message that exceeds this limit by itself, begun and not cut to its end.
+    large: Option<u32>,
     with_space: VecDeque<u16>,
     /// Streams whose reset is wanted and not requested yet.
     resets_wanted: Vec<u16>,
@@ -108,8 +111,11 @@ pub(crate) struct SendQueue {
 }
 
 impl SendQueue {
-    /// Turns interleaving on. Parts of several messages can fill the peer's receive buffer so that
-    /// none can be completed; hence messages are only begun as far as all of them fit `window`.
+    /// Turns interleaving on or off. Parts of several messages can fill the peer's receive buffer,
+    /// which has room for `window` bytes, so that none can be completed. Hence messages are only
+    /// begun as far as all of them fit it; of those that leave no room for others one at a time is
+    /// begun, and goes on only while what is left of the window suffices to complete the others.
+    /// A message cut to its end does not count: all of it had room.
     pub(crate) fn set_interleaving(&mut self, interleaving: bool, window: usize) {
         self.interleaving = interleaving;
         self.begun_limit = window / 2;
@@ -211,10 +217,18 @@ impl SendQueue {
         }
     }
 
-    /// Cuts the next fragment, of at most `full` bytes, to go into `room` payload bytes of a packet. `None` when nothing waits or it is better put into the next packet.
+    /// Cuts the next fragment, of at most `full` bytes, to go into `room` payload bytes of a packet
+    /// while the peer has room for `window` bytes. `None` when nothing waits or it is better put
+    /// into the next packet.
     #[inline]
-    pub(crate) fn cut(&mut self, now: Nanos, room: usize, full: usize) -> Option<Fragment> {
-        let (stream_id, id) = self.front(now, full)?;
+    pub(crate) fn cut(
+        &mut self,
+        now: Nanos,
+        room: usize,
+        full: usize,
+        window: usize,
+    ) -> Option<Fragment> {
+        let (stream_id, id) = self.front(now, full, window)?;
         let message = self.messages.get_mut(id as usize)?.as_mut()?;
         let left = message.data.len() - message.cut;
         if left > room && (left <= full || room < MIN_SPLIT) {
@@ -256,11 +270,16 @@ impl SendQueue {
         } else if (ending || self.interleaving) && self.turns.len() > 1 {
             self.turns.rotate_left(1);
         }
+        if ending {
+            self.end_begun(id);
+        }
         Some(fragment)
     }
 
     /// The stream and message whose turn it is, past those that expired before they were begun.
-    fn front(&mut self, now: Nanos, full: usize) -> Option<(u16, u32)> {
+    fn front(&mut self, now: Nanos, full: usize, window: usize) -> Option<(u16, u32)> {
+        // Packets under way may take a little more than is known here.
+        let needed = |begun: usize| begun.saturating_add(4 * full);
         loop {
             let stream_id = *self.turns.front()?;
             let stream = self.streams.get_mut(usize::from(stream_id))?.as_deref_mut()?;
@@ -270,22 +289,33 @@ impl SendQueue {
                 continue;
             };
             let message = self.messages.get_mut(id as usize)?.as_mut()?;
-            if message.cut > 0 {
+            if message.begun || message.cut > 0 {
+                let waits = self.large == Some(id) && self.begun > 0;
+                if waits && window < needed(self.begun) && self.turns.len() > 1 {
+                    self.turns.rotate_left(1);
+                    continue;
+                }
                 return Some((stream_id, id));
             }
             if now < message.expires {
                 let size = message.data.len();
-                if !self.interleaving || size <= full || message.begun {
+                if !self.interleaving || size <= full {
                     return Some((stream_id, id));
                 }
-                if self.begun == 0 || self.begun + size <= self.begun_limit {
-                    message.begun = true;
-                    self.begun += size;
-                    return Some((stream_id, id));
+                let begun = self.begun.saturating_add(size);
+                if size > self.begun_limit && self.large.is_none() {
+                    self.large = Some(id);
+                } else if begun <= self.begun_limit
+                    && (self.large.is_none() || window >= needed(begun))
+                {
+                    self.begun = begun;
+                } else {
+                    self.turns.pop_front();
+                    self.parked.push_back(stream_id);
+                    continue;
                 }
-                self.turns.pop_front();
-                self.parked.push_back(stream_id);
-                continue;
+                message.begun = true;
+                return Some((stream_id, id));
             }
             stream.messages.pop_front();
             self.abandon(id);
@@ -301,20 +331,27 @@ impl SendQueue {
             return;
         }
         message.unacked -= length;
-        let (stream, done) = (message.stream, message.unacked == 0);
-        if done {
-            self.end_begun(id);
-        }
+        let stream = message.stream;
         self.give_back(stream, length);
     }
 
-    /// The peer holds the message whole, or none of it: others may begin.
+    /// All of the message was cut, or none of the rest will be: others may begin.
     fn end_begun(&mut self, id: u32) {
         let Some(message) = self.messages.get_mut(id as usize).and_then(Option::as_mut) else {
             return;
         };
         if std::mem::take(&mut message.begun) {
-            self.begun -= message.data.len();
+            if self.large.take_if(|large| *large == id).is_none() {
+                self.begun -= message.data.len();
+            }
+            self.turns.append(&mut self.parked);
+        }
+    }
+
+    /// The peer has told what room it has: there may be enough to begin messages beside a large
+    /// one.
+    pub(crate) fn note_window(&mut self) {
+        if self.large.is_some() {
             self.turns.append(&mut self.parked);
         }
     }
@@ -345,18 +382,11 @@ impl SendQueue {
     /// Gives a message up. Returns true when a part of it was never cut although another was: the
     /// caller must then add a [`Self::placeholder`], so that the peer can be told.
     pub(crate) fn abandon(&mut self, id: u32) -> bool {
-        let Some(message) = self.messages.get_mut(id as usize).and_then(Option::as_mut) else {
+        self.end_begun(id);
+        let Some(message) = self.message_mut(id).filter(|message| !message.abandoned) else {
             return false;
         };
-        if message.abandoned {
-            return false;
-        }
         message.abandoned = true;
-        let size = message.data.len();
-        if std::mem::take(&mut message.begun) {
-            self.begun -= size;
-            self.turns.append(&mut self.parked);
-        }
         let (stream_id, unacked) = (message.stream, std::mem::take(&mut message.unacked));
         let (begun, uncut) = (message.cut > 0, message.data.len() - message.cut);
         message.data = Bytes::new();

@@ -140,7 +140,9 @@ impl Outbound {
         if !self.outstanding.has_room() {
             return false;
         }
-        let Some(fragment) = self.queue.cut(now, room, self.segment) else { return false };
+        let Some(fragment) = self.queue.cut(now, room, self.segment, allowed) else {
+            return false;
+        };
         let tsn = self.outstanding.push(fragment, now);
         if self.peer_window == 0 {
             self.window_probe = Some(tsn);

@@ -4,6 +4,7 @@ mod authentication;
 mod channels;
 mod delivery;
 mod dtls;
+mod interleaving;
 mod metrics;
 mod negotiation;
 mod network;
