@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("header extensions are written", extensions),
         Case::new("timestamps are converted", timestamps),
         Case::new("packetizers are checked", bad_packetizers),
+        Case::new("numbers that mean nothing are refused", meaningless).fixes("B-41"),
         Case::new("a second packetizer replaces the first", replaced).fixes("B-24"),
         Case::new("a sender reports", sender_reports),
         Case::new("a receiver reports what came", receiver_reports).fixes("B-25"),
@@ -168,6 +169,42 @@ fn bad_packetizers(lab: &Lab) {
     let reporter = lab.lib.by_id(ById::CHAIN_SR_REPORTER, other.id);
     rows.code("a reporter without packetizer", reporter, INVALID);
     rows.code("it does nothing", lab.lib.needs_sr(999), OK);
+}
+
+fn meaningless(lab: &Lab) {
+    let peer = Peer::new(lab.lib);
+    let mut rows = Rows::new();
+    let (send_only, vp8) = (1, 1);
+    for (what, numbers) in [
+        ("direction -1", (-1, vp8, 96, 42)),
+        ("direction 5", (5, vp8, 96, 42)),
+        ("codec -1", (send_only, -1, 96, 42)),
+        ("codec 77", (send_only, 77, 96, 42)),
+        ("payload type -1", (send_only, vp8, -1, 42)),
+        ("payload type 128", (send_only, vp8, 128, 42)),
+        ("payload type 300", (send_only, vp8, 300, 42)),
+    ] {
+        let texts = [Some(c"v"), None, None, None, None];
+        rows.code(
+            format!("{what} of a track"),
+            lab.lib.add_track_ex(peer.id, numbers, texts),
+            INVALID,
+        );
+    }
+    let track = peer.track(VIDEO);
+    let good = Packetizing::default;
+    for (what, with) in [
+        ("payload type 128", Packetizing { payload_type: 128, ..good() }),
+        ("clock rate 0", Packetizing { clock_rate: 0, ..good() }),
+        ("separator -1", Packetizing { separator: -1, ..good() }),
+        ("separator 4", Packetizing { separator: 4, ..good() }),
+        ("OBU packetization 2", Packetizing { obu: 2, ..good() }),
+    ] {
+        for function in [Packetizer::H264, Packetizer::AV1] {
+            let code = lab.lib.set_packetizer(function, track.id, Some(c"n"), &with);
+            rows.code(format!("{what} of {}", function.name), code, INVALID);
+        }
+    }
 }
 
 fn replaced(lab: &Lab) {
