@@ -84,6 +84,10 @@ static void give_up(const char *format, ...) {
 	X(rtcAddTrackEx)                                                                               \
 	X(rtcSetTrackCallback)                                                                         \
 	X(rtcSetLocalDescription)                                                                      \
+	X(rtcSetH264Packetizer)                                                                        \
+	X(rtcSetH265Packetizer)                                                                        \
+	X(rtcSetAV1Packetizer)                                                                         \
+	X(rtcSetOpusPacketizer)                                                                        \
 	X(rtcGetBackendNames)
 
 #define POINTER(name) __typeof__(name) *name;
@@ -333,6 +337,8 @@ static struct end *make_end(void) {
 
 enum { SSRC = 0x5eed, PAYLOAD_TYPE = 96, RTP_HEADER = 12 };
 
+static rtcCodec track_codec = RTC_CODEC_VP8;
+
 static void call_other(struct end *end, enum carrier carrier) {
 	if (carrier == DATA_CHANNEL) {
 		adopt(end, OK(lib.rtcCreateDataChannel(end->pc, "rtcbench")));
@@ -341,7 +347,7 @@ static void call_other(struct end *end, enum carrier carrier) {
 	rtcTrackInit init;
 	memset(&init, 0, sizeof init);
 	init.direction = RTC_DIRECTION_SENDONLY;
-	init.codec = RTC_CODEC_VP8;
+	init.codec = track_codec;
 	init.payloadType = PAYLOAD_TYPE;
 	init.ssrc = SSRC;
 	init.mid = "video";

@@ -38,7 +38,7 @@ const fn mode(name: &'static str, may_pin: bool, real: Real) -> Mode {
     Mode { name, may_pin, real }
 }
 
-const MODES: [Mode; 18] = [
+const MODES: [Mode; 22] = [
     mode("bulk:65536", true, Real::Yardstick),
     mode("bulk:1024", true, Real::Yardstick),
     mode("bulk:100", true, Real::Yardstick),
@@ -57,6 +57,10 @@ const MODES: [Mode; 18] = [
     mode("wssmany:100", false, Real::Oracle),
     mode("wsrtt", true, Real::Oracle),
     mode("media:1200", true, Real::Oracle),
+    mode("packetize-h264:20000", false, Real::Oracle),
+    mode("packetize-h265:20000", false, Real::Oracle),
+    mode("packetize-av1:20000", false, Real::Oracle),
+    mode("packetize-opus:160", false, Real::Oracle),
 ];
 
 /// The backends that ours is measured with.
@@ -150,11 +154,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Those of a name, or of one before its colon. What does not depend on the ICE backend is not
+/// Those of a name, or of one before its colon or its hyphen. What does not depend on the ICE backend is not
 /// measured with each, unless asked for.
 fn modes(only: Option<&str>, all_backends: bool) -> Result<Vec<Mode>> {
     let wanted = |mode: &Mode| match only {
-        Some(only) => mode.name == only || mode.name.split(':').next() == Some(only),
+        Some(only) => {
+            let beginning = |end: char| mode.name.split(end).next() == Some(only);
+            mode.name == only || beginning(':') || beginning('-')
+        }
         None => !all_backends || matches!(mode.real, Real::Yardstick),
     };
     let modes: Vec<Mode> = MODES.into_iter().filter(wanted).collect();
@@ -321,6 +328,7 @@ fn target(name: &str) -> &'static str {
     match name {
         "bulk.65536.goodput" => "> 10",
         "bulk.65536.cpu_sender" | "bulk.65536.cpu_receiver" => "< 0.125",
+        _ if name.starts_with("packetize-") && name.ends_with(".sent") => "> 2",
         _ => "",
     }
 }
