@@ -14,6 +14,8 @@ use crate::project;
 /// Programs that use nothing but what every version of the C API has.
 const PROGRAMS: [&str; 2] = ["packaging/consumer/consumer.c", EXAMPLE];
 const EXAMPLE: &str = "examples/c/offer_answer.c";
+/// One with a track, a packetizer and WebSockets.
+const MEDIA: &str = "packaging/consumer/media.c";
 
 /// `cargo xtask consumers`.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -27,6 +29,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         passed += 1;
         Result::<()>::Ok(())
     };
+    swap(format!("{EXAMPLE} by pkg-config"), connected(&prefix, libdir, &work))?;
     if let Some(real) = args.optional_folder("--real")? {
         let (ours, real) = ((prefix.as_path(), libdir), (real.as_path(), "lib"));
         for program in PROGRAMS {
@@ -45,9 +48,15 @@ pub(crate) fn run(args: Args) -> Result<()> {
         let link = work.join("libdatachannel.so.0.23");
         let target = prefix.join(libdir).join("libdatachannel.so");
         symlink(&target, &link).with_context(|| format!("cannot link {link:?}"))?;
+        for program in [EXAMPLE, MEDIA] {
+            swap(
+                format!("{program} built on 0.23, run on ours by a link"),
+                swapped(program, (&older, "lib"), (&work, ""), &work),
+            )?;
+        }
         swap(
-            format!("{EXAMPLE} built on 0.23, run on ours by a link"),
-            swapped(EXAMPLE, (&older, "lib"), (&work, ""), &work),
+            format!("{MEDIA} built on ours, run on 0.23 by a link"),
+            swapped(MEDIA, (&prefix, libdir), (&older, "lib"), &work),
         )?;
     }
     println!("consumers: {passed} passed");
@@ -100,16 +109,7 @@ fn by_pkg_config(
     is_static: bool,
 ) -> Result<()> {
     let lib = prefix.join(libdir);
-    let mut pkg_config = Command::new("pkg-config");
-    pkg_config.env("PKG_CONFIG_PATH", lib.join("pkgconfig")).args([
-        "--cflags",
-        "--libs",
-        "libdatachannel",
-    ]);
-    if is_static {
-        pkg_config.arg("--static");
-    }
-    let mut flags = process::read(&mut pkg_config)?;
+    let mut flags = flags(&lib, is_static)?;
     if is_static {
         let archive = lib.join("libdatachannel.a");
         flags = flags.replace("-ldatachannel", &archive.display().to_string());
@@ -129,6 +129,33 @@ fn by_pkg_config(
     // Without a path to the shared library: the static program must do without.
     let lib = if is_static { work } else { &lib };
     start(&program, lib)
+}
+
+/// What pkg-config tells of the library in a folder.
+fn flags(lib: &Path, is_static: bool) -> Result<String> {
+    let mut pkg_config = Command::new("pkg-config");
+    pkg_config.env("PKG_CONFIG_PATH", lib.join("pkgconfig"));
+    pkg_config.args(["--cflags", "--libs", "libdatachannel"]);
+    if is_static {
+        pkg_config.arg("--static");
+    }
+    process::read(&mut pkg_config)
+}
+
+/// Two peers that greet each other, and send as fast as they can.
+fn connected(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
+    let lib = prefix.join(libdir);
+    let program = work.join("connected");
+    process::run_quietly(
+        Command::new("cc")
+            .args(["-Wall", "-Wextra", "-Werror"])
+            .arg(project::root().join(EXAMPLE))
+            .arg("-o")
+            .arg(&program)
+            .args(flags(&lib, false)?.split_whitespace())
+            .arg("-lpthread"),
+    )?;
+    run_briefly(&program, &lib)
 }
 
 fn extensions(prefix: &Path, libdir: &str, work: &Path) -> Result<()> {
@@ -180,9 +207,13 @@ fn swapped(
             .args(["-ldatachannel", "-lpthread", "-o"])
             .arg(&binary),
     )?;
+    run_briefly(&binary, &run_on.0.join(run_on.1))
+}
+
+/// Runs a program that says by its exit status how it went.
+fn run_briefly(program: &Path, lib: &Path) -> Result<()> {
     let mut run = Command::new("timeout");
-    run.arg("60").arg(&binary).env("LD_LIBRARY_PATH", run_on.0.join(run_on.1));
-    process::run_quietly(&mut run)
+    process::run_quietly(run.arg("60").arg(program).env("LD_LIBRARY_PATH", lib))
 }
 
 fn start(program: &Path, lib: &Path) -> Result<()> {

@@ -22,7 +22,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let mut failed = Vec::new();
     let mut count = 0;
     for (package, features) in packages()? {
-        if args.text("--package").is_some_and(|only| only != package) {
+        let is_chosen = |only: &str| only.split(',').any(|name| name == package);
+        if !args.text("--package").is_none_or(is_chosen) {
             continue;
         }
         for set in sets(&features) {
@@ -40,6 +41,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     if !failed.is_empty() {
         bail!("these do not build:\n  {}", failed.join("\n  "));
+    }
+    if count == 0 {
+        bail!("no package is called so");
     }
     println!("features: {count} combinations build");
     Ok(())

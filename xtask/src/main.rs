@@ -99,7 +99,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "features",
-        options: "[--package NAME]",
+        options: "[--package NAME,NAME]",
         help: "check that every backend and every other feature builds alone, and all together",
         run: features::run,
     },
