@@ -1,5 +1,7 @@
 //! The stream that a packetizer makes.
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::clock;
@@ -28,6 +30,8 @@ pub struct RtpConfig {
     pub extensions: SenderExtensions,
     /// The RTP timestamp in the last sender report, 0 before the first one.
     pub last_report_timestamp: u32,
+    /// The timestamp of the last frame, and when it came from the user.
+    pub(crate) last_frame: Option<(u32, Instant)>,
 }
 
 /// Header extensions to send, each with its negotiated identifier.
@@ -56,6 +60,15 @@ impl RtpConfig {
             start_timestamp: 0,
             extensions: SenderExtensions::default(),
             last_report_timestamp: 0,
+            last_frame: None,
+        }
+    }
+
+    /// Goes on with a stream whose next sequence number is `next`: a number asked for that lies
+    /// behind it may have been used, and would protect two packets alike (RFC 3711 §9.1).
+    pub fn continue_at(&mut self, next: u16) {
+        if self.sequence.wrapping_sub(next) >= 1 << 15 {
+            self.sequence = next;
         }
     }
 
@@ -127,6 +140,23 @@ impl SenderExtensions {
 mod tests {
     use super::*;
     use crate::rtp::{HEADER, Packet};
+
+    #[test]
+    fn a_stream_goes_on_where_it_was_or_further_on() {
+        for (asked, next, expected) in [
+            (100, 100, 100),
+            (100, 101, 101),
+            (100, 32_000, 32_000),
+            (105, 101, 105),
+            (2, 65_530, 2),
+            (65_530, 2, 2),
+        ] {
+            let mut config = RtpConfig::new(42, "cname", 96, 90_000);
+            config.sequence = asked;
+            config.continue_at(next);
+            assert_eq!(config.sequence, expected, "{asked} {next}");
+        }
+    }
 
     #[test]
     fn packets_are_numbered_marked_and_extended() {

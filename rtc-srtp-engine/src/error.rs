@@ -17,6 +17,8 @@ pub enum Error {
     Authentication,
     /// It came before, or it is older than the replay window reaches.
     Replayed,
+    /// Its SSRC and sequence number protected another packet, or are too old to tell.
+    Reused,
     /// There is state for [`MAX_STREAMS`](crate::MAX_STREAMS) SSRCs already.
     TooManyStreams,
     /// The keys protected as many packets as they may (RFC 3711 §9.2).
@@ -37,6 +39,9 @@ impl fmt::Display for Error {
             Self::NoRoom { needed } => write!(f, "the buffer must hold {needed} bytes"),
             Self::Authentication => write!(f, "wrong authentication tag"),
             Self::Replayed => write!(f, "replayed, or older than the replay window"),
+            Self::Reused => {
+                write!(f, "another packet has, or may have, this SSRC and sequence number already")
+            }
             Self::TooManyStreams => write!(f, "too many SSRCs"),
             Self::KeyExhausted => write!(f, "the keys protected as many packets as they may"),
             Self::KeyLength { expected, found } => {

@@ -1,8 +1,9 @@
 //! SRTP and SRTCP (RFC 3711, RFC 7714) keyed by DTLS (RFC 5764), in place over the caller's buffer.
 //!
 //! [`Session`] holds what one DTLS handshake keyed: [`Outbound`] protects packets, [`Inbound`] opens
-//! them. Both keep a rollover counter and, inbound, a replay window for each SSRC. There is no I/O,
-//! no clock and no allocation per packet.
+//! them. Both keep a rollover counter for each SSRC, [`Inbound`] a replay window and [`Outbound`] what
+//! keeps it from protecting two packets alike. There is no I/O, no clock and, in steady state, no
+//! allocation per packet.
 //!
 //! ```
 //! use rtc_srtp_engine::{Profile, Role, Session};
@@ -29,6 +30,7 @@ mod header;
 mod keys;
 mod profile;
 mod replay;
+mod sent;
 mod session;
 
 pub use cipher::{Aead, MakeAead};
@@ -36,4 +38,5 @@ pub use error::Error;
 pub use keys::{EXPORTER_LABEL, Role};
 pub use profile::Profile;
 pub use replay::WINDOW;
+pub use sent::RESEND_WINDOW;
 pub use session::{Inbound, MAX_STREAMS, Outbound, Session};

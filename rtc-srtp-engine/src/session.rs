@@ -7,6 +7,7 @@ use crate::cipher::{Cipher, ENCRYPTED, MakeAead};
 use crate::header::{RtpHeader, rtcp_ssrc};
 use crate::keys::{MasterKey, Protocol};
 use crate::replay::{ReplayWindow, estimate_index};
+use crate::sent::Sent;
 use crate::{Error, Profile, Role};
 
 /// How many SSRCs a direction keeps state for.
@@ -65,8 +66,7 @@ pub struct Outbound {
 
 #[derive(Default)]
 struct OutboundStream {
-    /// The highest index of an RTP packet so far.
-    rtp: Option<u64>,
+    rtp: Sent,
     /// The index of the next RTCP packet.
     rtcp: u32,
 }
@@ -84,22 +84,39 @@ impl Outbound {
     /// Protects the RTP packet in `buffer[..length]` and returns its new length, which is
     /// [`Profile::rtp_overhead`] bytes more; `buffer` must have room for them.
     ///
-    /// Sending a packet again is fine if it is the same packet. Two different packets with one
-    /// SSRC and sequence number must not be protected: they would reveal each other's content.
+    /// The last [`RESEND_WINDOW`](crate::RESEND_WINDOW) packets of a stream may be protected again,
+    /// and come out the same. Another packet with the SSRC and sequence number of one of them, or
+    /// one from before them, is [`Error::Reused`], for it would reveal content and, with GCM, what
+    /// authenticates; then the content of the buffer is wiped.
     pub fn protect_rtp(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error> {
         let packet = buffer.get(..length).ok_or(Error::NoRoom { needed: length })?;
         let header = RtpHeader::read(packet)?;
         let end = length + self.profile.rtp_overhead();
         let packet = buffer.get_mut(..end).ok_or(Error::NoRoom { needed: end })?;
         let stream = stream(&mut self.streams, header.ssrc)?;
-        let highest = stream.rtp.unwrap_or(header.sequence.into());
+        let highest = stream.rtp.highest().unwrap_or(header.sequence.into());
         let index = estimate_index(highest, header.sequence);
         if index >= RTP_LIMIT {
             return Err(Error::KeyExhausted);
         }
+        if stream.rtp.forgot(index) {
+            return Err(Error::Reused);
+        }
         self.rtp.seal_rtp(packet, header.length, header.ssrc, index)?;
-        stream.rtp = Some(index.max(highest));
+        // Every profile puts its tag, which is longer than this, behind the packet.
+        let tag = packet.get(length..).and_then(<[u8]>::first_chunk).ok_or(Error::Malformed)?;
+        if !stream.rtp.note(index, *tag) {
+            packet.fill(0);
+            return Err(Error::Reused);
+        }
         Ok(end)
+    }
+
+    /// The sequence number that the next packet of a stream is to have at least; `None` before the
+    /// first one.
+    pub fn next_sequence(&self, ssrc: u32) -> Option<u16> {
+        let highest = self.streams.get(&ssrc)?.rtp.highest()?;
+        Some((highest as u16).wrapping_add(1))
     }
 
     /// Protects the RTCP packet in `buffer[..length]`, a compound or a single one, and returns its

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rtc_core::Result;
 use rtc_core::channel::{Channel as _, Message, Track as Inner};
 use rtc_core::sdp::{Direction, Media};
-use rtc_media::{Chain, FrameInfo, Request};
+use rtc_media::packetizer::Packetizer;
+use rtc_media::{Chain, FrameInfo, Request, RtpConfig};
 
 use crate::channel::{channel_methods, handler};
 
@@ -31,6 +32,13 @@ impl Track {
     /// like. Without any, messages are whole packets.
     pub fn with_chain<R>(&self, change: impl FnOnce(&mut Chain) -> R) -> R {
         self.inner.with_chain(change)
+    }
+
+    /// Makes the track take frames, as [`Chain::set_packetizer`] does. Where the connection sent
+    /// packets with this SSRC before, in whatever track, their sequence numbers go on: encryption
+    /// takes none twice.
+    pub fn set_packetizer(&self, config: RtpConfig, packetizer: Box<dyn Packetizer>) {
+        self.inner.set_packetizer(config, packetizer);
     }
 
     /// Asks the peer for something, if a handler of the chain can.

@@ -17,6 +17,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("packetizers are checked", bad_packetizers),
         Case::new("numbers that mean nothing are refused", meaningless).fixes("B-41"),
         Case::new("a second packetizer replaces the first", replaced).fixes("B-24"),
+        Case::new("a stream goes on with its sequence numbers", numbers_go_on)
+            .fixes("SRTP indices"),
+        Case::new("no sequence number protects two packets", numbers_serve_once)
+            .fixes("SRTP indices"),
         Case::new("a sender reports", sender_reports),
         Case::new("a receiver reports what came", receiver_reports).fixes("B-25"),
         Case::new("a key frame is asked for", keyframe),
@@ -215,6 +219,52 @@ fn replaced(lab: &Lab) {
         lab.lib.set_packetizer(Packetizer::OPUS, track.id, Some(c"name"), &with);
         assert_eq!(lab.lib.current_timestamp(track.id), Ok(timestamp));
     }
+}
+
+fn numbers_go_on(lab: &Lab) {
+    let linked = packetized(lab, Packetizer::OPUS, &Packetizing::default());
+    let send = |track: &Channel, first: u8| {
+        for n in first..first + 3 {
+            track.send_binary(&[n; 30]);
+        }
+    };
+    let packetize = |track: &Channel| {
+        let with = Packetizing::default();
+        let code = lab.lib.set_packetizer(Packetizer::OPUS, track.id, Some(c"name"), &with);
+        assert_eq!(code, OK);
+    };
+    send(&linked.near, 0);
+    wait_rtp(&linked.far, 3);
+    packetize(&linked.near);
+    send(&linked.near, 3);
+    wait_rtp(&linked.far, 6);
+    // Another track with the same SSRC, under the same keys.
+    linked.near.by_id(ById::CLOSE);
+    let again = linked.pair.a.track(VIDEO);
+    packetize(&again);
+    linked.pair.a.set_local("offer");
+    again.wait_open();
+    send(&again, 6);
+    let mut rows = Rows::new();
+    for (n, packet) in (0u8..).zip(wait_rtp(&linked.far, 9)) {
+        rows.equal(format!("number {n}"), packet[2..4].to_vec(), vec![0, 100 + n]);
+        rows.equal(format!("payload {n}"), packet[12..].to_vec(), vec![n; 30]);
+    }
+}
+
+fn numbers_serve_once(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.partner(), VIDEO);
+    let mut rows = Rows::new();
+    for (what, packet, code) in [
+        ("a packet", rtp(96, 1, 42, 20), OK),
+        ("the same again", rtp(96, 1, 42, 20), OK),
+        ("another one", rtp(96, 1, 42, 21), FAILURE),
+        ("the next one", rtp(96, 2, 42, 21), OK),
+    ] {
+        rows.code(what, lab.lib.send_binary(linked.near.id, &packet), code);
+    }
+    let came: Vec<_> = wait_rtp(&linked.far, 2);
+    rows.equal("what came", came, vec![rtp(96, 1, 42, 20), rtp(96, 2, 42, 21)]);
 }
 
 fn sender_reports(lab: &Lab) {

@@ -385,7 +385,7 @@ fn packetize(tr: c_int, init: *const abi::PacketizerInit, codec: Codec) -> Resul
         nal_separator: nal_separator(init.nal_separator)?,
         obu_packetization: obu_packetization(init.obu_packetization)?,
     };
-    track.with_chain(|chain| chain.set_packetizer(config, codec.packetizer(&options)));
+    track.set_packetizer(config, codec.packetizer(&options));
     SUCCESS
 }
 

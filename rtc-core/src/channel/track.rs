@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rtc_media::{Chain, Event, Request};
+use rtc_media::packetizer::Packetizer;
+use rtc_media::{Chain, Event, Request, RtpConfig};
 
 use super::media::MediaPort;
 use super::{BitrateHandler, Channel, FrameHandler, Handler, Message, Port, Source, news};
@@ -100,6 +101,17 @@ impl Track {
     /// like. Without any, messages are whole packets.
     pub fn with_chain<R>(&self, change: impl FnOnce(&mut Chain) -> R) -> R {
         change(&mut self.chain.lock())
+    }
+
+    /// Makes the track take frames, as [`Chain::set_packetizer`] does. Where the connection sent
+    /// packets with this SSRC before, in whatever track, their sequence numbers go on: encryption
+    /// takes none twice.
+    pub fn set_packetizer(&self, mut config: RtpConfig, packetizer: Box<dyn Packetizer>) {
+        let peer = self.peer.upgrade();
+        if let Some(next) = peer.and_then(|peer| peer.next_sequence(config.ssrc)) {
+            config.continue_at(next);
+        }
+        self.with_chain(|chain| chain.set_packetizer(config, packetizer));
     }
 
     /// Asks the peer for something, if a handler of the chain can.

@@ -80,6 +80,11 @@ impl MediaTransport {
         Ok(())
     }
 
+    /// The sequence number that a stream goes on with; `None` before its first packet.
+    pub(super) fn next_sequence(&self, ssrc: u32) -> Option<u16> {
+        self.session.as_ref()?.outbound.next_sequence(ssrc)
+    }
+
     /// Protects a packet and leaves it for [`Self::transmit`]; what finds no room is lost.
     pub(super) fn send(&mut self, packet: &[u8], is_audio: bool) -> Result<()> {
         let Some(session) = &mut self.session else {

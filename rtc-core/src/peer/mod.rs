@@ -491,6 +491,11 @@ impl Peer {
         self.with_core(|core, now| core.request_media(now, track, request))
     }
 
+    /// The sequence number that a stream we send goes on with; `None` before its first packet.
+    pub(crate) fn next_sequence(&self, ssrc: u32) -> Option<u16> {
+        self.with_core(|core, _| core.media.next_sequence(ssrc))
+    }
+
     pub(crate) fn deliver_media(&self, packet: &[u8]) {
         self.with_core(|core, now| core.deliver_media(now, packet));
     }

@@ -18,8 +18,13 @@ pub struct Chain {
 
 impl Chain {
     /// Replaces the whole chain by a packetizer. If there is a depacketizer, the chain stays as it
-    /// is otherwise: the track sends frames as well as it receives them.
-    pub fn set_packetizer(&mut self, config: RtpConfig, packetizer: Box<dyn Packetizer>) {
+    /// is otherwise: the track sends frames as well as it receives them. If the chain sent frames
+    /// with the same SSRC, their sequence numbers go on.
+    pub fn set_packetizer(&mut self, mut config: RtpConfig, packetizer: Box<dyn Packetizer>) {
+        let before = self.config.as_ref().filter(|before| before.ssrc == config.ssrc);
+        if let Some(before) = before.filter(|before| before.last_frame.is_some()) {
+            config.continue_at(before.sequence);
+        }
         if !self.has_depacketizer {
             self.clear();
         } else if self.config.is_some() {

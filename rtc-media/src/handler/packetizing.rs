@@ -37,6 +37,7 @@ impl Handler for Packetizing {
                     None => frame.timestamp,
                 };
             }
+            config.last_frame = Some((config.timestamp, context.now.instant));
             let mut payloads = Payloads::new(HEADER + extensions.len());
             if self.packetizer.packetize(&message.data, &mut payloads).is_err() {
                 context.output.dropped += 1;

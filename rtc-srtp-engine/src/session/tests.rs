@@ -2,7 +2,7 @@ use aes_gcm::{Aes256Gcm, KeyInit as _};
 
 use super::*;
 use crate::keys::SessionKeys;
-use crate::{Aead, WINDOW};
+use crate::{Aead, RESEND_WINDOW, WINDOW};
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -270,6 +270,39 @@ fn a_packet_sent_again_is_the_same_packet() {
 }
 
 #[test]
+fn no_index_protects_two_packets() {
+    for profile in Profile::ALL {
+        let (mut alice, mut bob) = pair(profile);
+        assert_eq!(alice.outbound.next_sequence(5), None);
+        let first = protect_rtp(&mut alice, &rtp(65_535, 5, b"one"));
+        assert_eq!(open_rtp(&mut bob, first), Ok(rtp(65_535, 5, b"one")));
+        assert_eq!(alice.outbound.next_sequence(5), Some(0));
+        protect_rtp(&mut alice, &rtp(0, 5, b"two"));
+        let mut other_header = rtp(65_535, 5, b"one");
+        other_header[7] += 1;
+        for packet in [rtp(65_535, 5, b"two"), rtp(0, 5, b"one"), rtp(0, 5, b""), other_header] {
+            let mut buffer = packet.clone();
+            buffer.resize(packet.len() + profile.rtp_overhead(), 0);
+            let result = alice.outbound.protect_rtp(&mut buffer, packet.len());
+            assert_eq!(result, Err(Error::Reused), "{profile:?} {packet:?}");
+            assert!(buffer.iter().all(|byte| *byte == 0), "nothing is left to be sent");
+        }
+        // Another stream has indices of its own, and this one goes on.
+        for packet in [rtp(0, 6, b"one"), rtp(1, 5, b"three")] {
+            let protected = protect_rtp(&mut alice, &packet);
+            assert_eq!(open_rtp(&mut bob, protected), Ok(packet));
+        }
+        // Of what is too old even the same packet is refused.
+        protect_rtp(&mut alice, &rtp(RESEND_WINDOW as u16, 5, b"late"));
+        protect_rtp(&mut alice, &rtp(1, 5, b"three"));
+        let mut buffer = rtp(0, 5, b"two");
+        let length = buffer.len();
+        buffer.resize(length + profile.rtp_overhead(), 0);
+        assert_eq!(alice.outbound.protect_rtp(&mut buffer, length), Err(Error::Reused));
+    }
+}
+
+#[test]
 fn sequence_numbers_roll_over() {
     for profile in Profile::ALL {
         let (mut alice, mut bob) = pair(profile);
@@ -410,7 +443,9 @@ fn a_flood_of_streams_is_bounded() {
 #[test]
 fn keys_do_not_protect_more_than_they_may() {
     let (mut alice, _) = pair(Profile::Aes128CmSha1_80);
-    alice.outbound.streams.insert(5, OutboundStream { rtp: Some(RTP_LIMIT - 1), rtcp: 1 << 31 });
+    let mut last = OutboundStream { rtcp: 1 << 31, ..OutboundStream::default() };
+    assert!(last.rtp.note(RTP_LIMIT - 1, [1; 8]));
+    alice.outbound.streams.insert(5, last);
     let mut buffer = [0; 100];
     buffer[..13].copy_from_slice(&rtp(0, 5, b"x"));
     assert_eq!(alice.outbound.protect_rtp(&mut buffer, 13), Err(Error::KeyExhausted));

@@ -129,6 +129,13 @@ fn a_new_packetizer_replaces_the_chain_and_its_stream() {
     assert_eq!(packets.len(), 1);
     assert_eq!(Packet::parse(&packets[0]).unwrap().header().ssrc, 43);
     assert_eq!(chain.config().unwrap().timestamp, 222);
+    // Another one of the same stream goes on with the numbers, though asked to start anew.
+    for expected in 1..3 {
+        let config = RtpConfig::new(43, "other", 97, 48_000);
+        chain.set_packetizer(config, Codec::Opus.packetizer(&Default::default()));
+        let packet = send(&mut chain, now, &[1]).remove(0);
+        assert_eq!(Packet::parse(&packet).unwrap().header().sequence, expected);
+    }
     chain.clear();
     assert!(chain.is_empty() && chain.config().is_none());
 }
