@@ -1,21 +1,17 @@
 //! What the handlers of a track tell its user: requests for key frames, estimates, frames.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc_media::{Event, FrameInfo};
 
-use super::Handler;
+use super::{Backlog, Handler};
 use crate::runtime::gate::{Gate, Slot};
 
 const KEYFRAME: Slot = Slot(0);
 const BITRATE: Slot = Slot(1);
 const FRAME: Slot = Slot(2);
-
-/// How many events wait for the user; further ones are lost.
-const MAX_WAITING: usize = 1024;
 
 /// A callback for the bits per second that the peer says reach it.
 pub type BitrateHandler = Arc<dyn Fn(u64) + Send + Sync>;
@@ -39,7 +35,7 @@ struct Handlers {
 #[derive(Default)]
 pub(super) struct MediaPort {
     handlers: Mutex<Handlers>,
-    waiting: Mutex<VecDeque<News>>,
+    waiting: Backlog<News>,
     gate: Gate,
 }
 
@@ -68,29 +64,21 @@ impl MediaPort {
     /// Queues what happened in the chain; false when there is no room.
     pub(super) fn push_event(&self, event: Event) -> bool {
         match event {
-            Event::KeyframeRequested => self.push(News::Keyframe),
-            Event::BitrateEstimated(bits) => self.push(News::Bitrate(bits)),
+            Event::KeyframeRequested => self.waiting.push(News::Keyframe, 0),
+            Event::BitrateEstimated(bits) => self.waiting.push(News::Bitrate(bits), 0),
             _ => true,
         }
     }
 
     /// Queues a frame; false when there is no room.
     pub(super) fn push_frame(&self, data: Bytes, info: FrameInfo) -> bool {
-        self.push(News::Frame(data, info))
-    }
-
-    fn push(&self, news: News) -> bool {
-        let mut waiting = self.waiting.lock();
-        let room = waiting.len() < MAX_WAITING;
-        if room {
-            waiting.push_back(news);
-        }
-        room
+        let bytes = data.len();
+        self.waiting.push(News::Frame(data, info), bytes)
     }
 
     /// Runs the callbacks for what waits.
     pub(super) fn tell(&self) {
-        while let Some(news) = self.pop() {
+        while let Some(news) = self.waiting.pop() {
             let slot = match news {
                 News::Keyframe => KEYFRAME,
                 News::Bitrate(_) => BITRATE,
@@ -118,10 +106,6 @@ impl MediaPort {
                 }
             }
         }
-    }
-
-    fn pop(&self) -> Option<News> {
-        self.waiting.lock().pop_front()
     }
 
     /// Waits until no other thread runs one of the callbacks.

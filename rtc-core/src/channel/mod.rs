@@ -5,6 +5,7 @@
 
 use crate::error::Result;
 
+mod backlog;
 mod data_channel;
 mod media;
 mod message;
@@ -12,6 +13,7 @@ mod port;
 mod slots;
 mod track;
 
+pub(crate) use backlog::Backlog;
 pub use data_channel::DataChannel;
 pub(crate) use data_channel::Phase;
 pub use media::{BitrateHandler, FrameHandler};

@@ -3,7 +3,6 @@
 //! It runs on the data lane like all callbacks, so packets make a detour: they wait here, pass the
 //! callback, and go on from there.
 
-use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
@@ -11,10 +10,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Peer;
+use crate::channel::Backlog;
 use crate::runtime::lane::Bell;
-
-/// How many packets wait for the callback; further ones are lost.
-const MAX_WAITING: usize = 1024;
 
 /// What becomes of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +30,7 @@ pub type InterceptorHandler = Arc<dyn Fn(&[u8]) -> Verdict + Send + Sync>;
 pub(crate) struct Interceptor {
     peer: Weak<Peer>,
     handler: Mutex<Option<InterceptorHandler>>,
-    waiting: Mutex<VecDeque<Bytes>>,
+    waiting: Backlog<Bytes>,
     rung: AtomicBool,
 }
 
@@ -42,7 +39,7 @@ impl Interceptor {
         Arc::new(Self {
             peer,
             handler: Mutex::default(),
-            waiting: Mutex::default(),
+            waiting: Backlog::default(),
             rung: AtomicBool::new(false),
         })
     }
@@ -54,28 +51,19 @@ impl Interceptor {
 
     /// True while packets have to pass here: also those behind one that waits.
     pub(super) fn is_active(&self) -> bool {
-        self.handler.lock().is_some() || !self.waiting.lock().is_empty()
+        self.handler.lock().is_some() || !self.waiting.is_empty()
     }
 
     /// Queues a packet; false when there is no room.
     pub(super) fn push(&self, packet: &[u8]) -> bool {
-        let mut waiting = self.waiting.lock();
-        let room = waiting.len() < MAX_WAITING;
-        if room {
-            waiting.push_back(Bytes::copy_from_slice(packet));
-        }
-        room
-    }
-
-    fn pop(&self) -> Option<Bytes> {
-        self.waiting.lock().pop_front()
+        self.waiting.push(Bytes::copy_from_slice(packet), packet.len())
     }
 }
 
 impl Bell for Interceptor {
     fn run(&self) {
         let Some(peer) = self.peer.upgrade() else { return };
-        while let Some(packet) = self.pop() {
+        while let Some(packet) = self.waiting.pop() {
             let handler = self.handler.lock().clone();
             let verdict = handler.map_or(Some(Verdict::Forward), |handler| {
                 peer.enter_interceptor().map(|_pass| handler(&packet))
