@@ -9,7 +9,7 @@ use rtc_core::backend::{DtlsBackend, IceBackend, IceCredentials};
 use rtc_core::candidate::Candidate;
 use rtc_core::config::{Configuration, DataChannelInit, SctpSettings};
 use rtc_core::ice_server::{parse_ice_server, parse_proxy};
-use rtc_core::peer::{AssociationMetrics, Backends, Peer, Verdict};
+use rtc_core::peer::{AssociationMetrics, Backends, Peer, TransportMetrics, Verdict};
 use rtc_core::sdp::{Description, DescriptionKind, Media};
 use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 use rtc_core::{Error, Result};
@@ -113,6 +113,11 @@ impl PeerConnection {
     /// there is one; those of an ended one stay.
     pub fn association_metrics(&self) -> Option<AssociationMetrics> {
         self.owner.peer.association_metrics()
+    }
+
+    /// What was dropped so far, of datagrams and of media; a closed connection still tells.
+    pub fn transport_metrics(&self) -> TransportMetrics {
+        self.owner.peer.transport_metrics()
     }
 
     /// The backends in use.

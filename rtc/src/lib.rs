@@ -51,7 +51,7 @@ pub use rtc_core::config::{
     MAX_MTU, MIN_MTU, Reliability, ReliabilityLimit, SctpSettings,
 };
 pub use rtc_core::ice_server::{parse_ice_server, parse_proxy};
-pub use rtc_core::peer::{AssociationMetrics, Backends, Verdict};
+pub use rtc_core::peer::{AssociationMetrics, Backends, TransportMetrics, Verdict};
 pub use rtc_core::sdp::{self, Description, DescriptionKind};
 pub use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 pub use rtc_core::{Error, ErrorKind, Result};

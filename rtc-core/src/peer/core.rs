@@ -18,6 +18,7 @@ use super::interceptor::Interceptor;
 use super::media::MediaTransport;
 use super::notes::note;
 use super::restart::Restart;
+use super::transport::TransportMetrics;
 use crate::association::Association;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
@@ -118,6 +119,7 @@ pub(crate) struct PeerCore {
     pub(super) linger_deadline: Option<Instant>,
     /// What was not acknowledged when that was set, in bytes.
     pub(super) linger_left: usize,
+    /// Datagrams and SCTP messages that were of no use.
     pub(super) dropped_datagrams: u64,
 
     // Channels.
@@ -373,6 +375,10 @@ impl PeerCore {
             return;
         }
         self.close_channels(now);
+        let TransportMetrics { dropped_datagrams, dropped_media } = self.transport_metrics();
+        note(Level::Debug, || {
+            format!("closed; dropped: {dropped_datagrams} datagrams, {dropped_media} media packets")
+        });
         self.goodbye = self.dtls.is_some();
         self.dtls_deadline = None;
         self.linger_deadline = None;

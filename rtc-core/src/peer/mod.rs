@@ -39,6 +39,7 @@ mod media;
 mod negotiation;
 mod notes;
 mod restart;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod tracks;
@@ -52,6 +53,7 @@ pub use handlers::{
     CandidateHandler, ChannelHandler, DescriptionHandler, StateHandler, TrackHandler,
 };
 pub use interceptor::{InterceptorHandler, Verdict};
+pub use transport::TransportMetrics;
 use transport::Urgency;
 
 /// The backends of one connection.
@@ -178,6 +180,11 @@ impl Peer {
     /// stays.
     pub fn association_metrics(&self) -> Option<AssociationMetrics> {
         self.core.lock().association_metrics()
+    }
+
+    /// Figures of what carries the association and media.
+    pub fn transport_metrics(&self) -> TransportMetrics {
+        self.core.lock().transport_metrics()
     }
 
     /// Payload of a stream that SCTP has taken from its channel, and that is neither acknowledged

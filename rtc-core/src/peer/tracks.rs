@@ -10,8 +10,9 @@ use rtc_media::{Now, Output, Request, rtcp};
 
 use super::core::PeerCore;
 use super::interceptor::Interceptor;
-use super::media::{MAX_PACKET, rtp_ssrc};
+use super::media::MAX_PACKET;
 use super::notes::note;
+use super::routes::rtp_ssrc;
 use crate::backend::dtls::SrtpProfile;
 use crate::channel::{Channel as _, Track, news};
 use crate::error::{Error, Result};
@@ -124,7 +125,7 @@ impl PeerCore {
         if let Some(ssrc) = rtp_ssrc(packet)
             && !is_rtcp(packet)
         {
-            self.media.routes.learn(ssrc, track);
+            self.media.routes.note_sent(ssrc, track);
         }
         self.media.send(packet, track.is_audio())
     }
@@ -266,16 +267,29 @@ impl PeerCore {
         }
     }
 
-    /// Learns anew which packets belong to which track.
+    /// Learns anew which packets belong to which track. A closed track keeps its own until the
+    /// peer has agreed to its removal: they are not for any other.
     fn route_tracks(&mut self) {
-        let open: Vec<_> = self.tracks.iter().filter(|track| !track.is_closed()).cloned().collect();
+        let Self { local, remote, tracks, .. } = self;
+        let section = |side: &Option<Description>, track: &Track| {
+            let section = side.as_ref().and_then(|description| description.section(track.mid()));
+            section.filter(|section| !section.is_removed()).cloned()
+        };
+        let described: Vec<_> = tracks
+            .iter()
+            .map(|track| (track, section(local, track), section(remote, track)))
+            .filter(|(_, ours, theirs)| ours.is_some() || theirs.is_some())
+            .collect();
+        let is_simple = |side: &Option<Description>| {
+            side.as_ref().is_none_or(|description| description.media().count() <= 1)
+        };
         let routes = &mut self.media.routes;
-        routes.reset(&open);
-        for track in &open {
-            routes.add(&track.description(), track);
-            let remote = self.remote.as_ref().and_then(|remote| remote.section(track.mid()));
-            if let Some(Section::Media(media)) = remote {
-                routes.add(media, track);
+        let known: Vec<_> = described.iter().map(|(track, ..)| Arc::clone(track)).collect();
+        routes.reset(&known, is_simple(local) && is_simple(remote));
+        for (track, _, theirs) in described {
+            routes.add_ours(&track.description(), track);
+            if let Some(Section::Media(media)) = theirs {
+                routes.add_theirs(&media, track);
             }
         }
     }
@@ -288,7 +302,7 @@ impl PeerCore {
                 self.ring(&track);
             }
         }
-        self.media.routes.reset(&[]);
+        self.media.routes.reset(&[], false);
     }
 
     // Transport.
@@ -327,13 +341,14 @@ impl PeerCore {
 
     /// Gives a packet to the tracks it belongs to.
     pub(super) fn deliver_media(&mut self, now: Instant, packet: &[u8]) {
-        let tracks = match is_rtcp(packet) {
+        let mut tracks = match is_rtcp(packet) {
             true => self.media.routes.of_rtcp(packet),
             false => {
                 let track = self.media.routes.of_rtp(packet);
                 track.filter(|track| track.may_receive()).into_iter().collect()
             }
         };
+        tracks.retain(|track| !track.is_closed());
         if tracks.is_empty() {
             self.media.dropped += 1;
             return;

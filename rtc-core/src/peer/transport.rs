@@ -15,6 +15,18 @@ use crate::channel::Channel as _;
 use crate::state::{ConnectionState, GatheringState, IceState};
 use log::Level;
 
+/// Figures of what carries the association and media, counted from the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportMetrics {
+    /// Received datagrams and SCTP messages that were of no use: of no known protocol or kind, media
+    /// that was not authentic, what came too early or after the end.
+    pub dropped_datagrams: u64,
+    /// RTP packets, RTCP packets and frames that went nowhere: received for no open track or for a
+    /// full queue, malformed, sent against the direction or faster than the network takes them.
+    pub dropped_media: u64,
+}
+
 /// Bytes around an SCTP packet that are not its own: IPv6 header, UDP header, and the DTLS record
 /// at its largest.
 const IP_UDP_OVERHEAD: usize = 48;
@@ -230,17 +242,18 @@ impl PeerCore {
     }
 
     fn handle_dtls(&mut self, now: Instant, datagram: &mut [u8]) {
-        let Self { dtls, sctp, early_packets, authenticated, .. } = self;
+        let Self { dtls, sctp, early_packets, authenticated, dropped_datagrams, .. } = self;
         let Some(session) = dtls else {
-            if self.early_datagrams.len() < MAX_EARLY {
-                self.early_datagrams.push_back(datagram.to_vec());
+            match self.early_datagrams.len() < MAX_EARLY {
+                true => self.early_datagrams.push_back(datagram.to_vec()),
+                false => self.dropped_datagrams += 1,
             }
             return;
         };
         let result = session.handle_datagram(now, datagram, &mut |packet| match sctp {
             Some(sctp) if *authenticated => sctp.handle_packet(now, packet),
             _ if early_packets.len() < MAX_EARLY => early_packets.push_back(packet.to_vec()),
-            _ => {}
+            _ => *dropped_datagrams += 1,
         });
         // Also once connected: a peer that missed our last flight repeats its own to get it again.
         self.handshake_pending = true;
@@ -339,6 +352,13 @@ impl PeerCore {
 
     pub(crate) fn association_metrics(&self) -> Option<AssociationMetrics> {
         self.sctp.as_ref().map(|sctp| sctp.metrics())
+    }
+
+    pub(crate) fn transport_metrics(&self) -> TransportMetrics {
+        TransportMetrics {
+            dropped_datagrams: self.dropped_datagrams,
+            dropped_media: self.media.dropped,
+        }
     }
 
     pub(crate) fn stream_queued(&self, stream: u16) -> usize {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::dtls::{
     Certificate, CertificateBackend, CertificateKind, DtlsBackend, DtlsCapabilities, DtlsConfig,
-    DtlsConnected, DtlsEvent, DtlsRole, DtlsSession, RecordOverhead,
+    DtlsConnected, DtlsEvent, DtlsRole, DtlsSession, RecordOverhead, SrtpProfile,
 };
 use crate::error::{Error, Result};
 
@@ -24,14 +24,17 @@ const RETRANSMISSION: Duration = Duration::from_millis(400);
 /// Records kept until the handshake is complete.
 const MAX_KEPT: usize = 100;
 
-/// The backend; `anonymous` sessions forget to report the peer's certificate.
+/// The backend; `anonymous` sessions forget to report the peer's certificate, and those with
+/// `media` agree on keys for SRTP, always the same.
 #[derive(Debug)]
 pub(super) struct Null {
     anonymous: bool,
+    media: bool,
 }
 
-pub(super) static NULL: Null = Null { anonymous: false };
-pub(super) static ANONYMOUS: Null = Null { anonymous: true };
+pub(super) static NULL: Null = Null { anonymous: false, media: false };
+pub(super) static ANONYMOUS: Null = Null { anonymous: true, media: false };
+pub(super) static MEDIA: Null = Null { anonymous: false, media: true };
 
 /// A certificate that is nothing but its name.
 pub(super) fn certificate(name: &str) -> Certificate {
@@ -81,13 +84,14 @@ impl DtlsBackend for Null {
     }
 
     fn capabilities(&self) -> DtlsCapabilities {
-        DtlsCapabilities { rsa_local: false, rsa_remote: false, dtls13: false, srtp: false }
+        DtlsCapabilities { rsa_local: false, rsa_remote: false, dtls13: false, srtp: self.media }
     }
 
     fn session(&self, config: DtlsConfig, now: Instant) -> Result<Box<dyn DtlsSession>> {
         let mut session = Session {
             config,
             anonymous: self.anonymous,
+            media: self.media,
             connected: false,
             ended: false,
             retransmit_at: None,
@@ -106,6 +110,7 @@ impl DtlsBackend for Null {
 struct Session {
     config: DtlsConfig,
     anonymous: bool,
+    media: bool,
     connected: bool,
     ended: bool,
     retransmit_at: Option<Instant>,
@@ -145,7 +150,7 @@ impl Session {
         self.events.push_back(DtlsEvent::Connected(DtlsConnected {
             version: "DTLS 0.0",
             cipher_suite: "NULL".into(),
-            srtp_profile: None,
+            srtp_profile: self.media.then_some(SrtpProfile::AeadAes128Gcm),
         }));
     }
 
@@ -228,8 +233,11 @@ impl DtlsSession for Session {
         Ok(sealed.len())
     }
 
-    fn export_keying_material(&self, _: &str, _: usize) -> Result<Vec<u8>> {
-        Err(Error::failure("the null cipher has no keys"))
+    fn export_keying_material(&self, _: &str, length: usize) -> Result<Vec<u8>> {
+        match self.media {
+            true => Ok(vec![7; length]),
+            false => Err(Error::failure("the null cipher has no keys")),
+        }
     }
 
     fn reject(&mut self, _: Instant) {

@@ -12,4 +12,5 @@ mod path_mtu;
 mod restart;
 mod scripted;
 mod signaled_init;
+mod tracks;
 mod transmit;
