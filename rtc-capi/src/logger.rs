@@ -98,8 +98,10 @@ impl Logger {
 }
 
 impl Log for Logger {
+    /// tungstenite tells every bit of a frame's header while the WebSocket is locked, which a
+    /// callback may ask about.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        metadata.level() <= log::max_level() && !metadata.target().starts_with("tungstenite")
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -14,6 +14,7 @@ pub mod dcep;
 pub mod engine;
 pub mod error;
 pub mod ice_server;
+mod notes;
 pub mod peer;
 pub mod runtime;
 pub mod sdp;

@@ -4,8 +4,9 @@
 use super::table::Lib;
 use super::types::*;
 use crate::inbox::{self, Event, Message};
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// A callback slot of a peer connection or a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,8 +226,30 @@ pub(super) extern "C" fn on_media(
 
 static LOG: Mutex<Vec<(c_int, String)>> = Mutex::new(Vec::new());
 
+type LogHook = Arc<dyn Fn() + Send + Sync>;
+
+static LOG_HOOK: Mutex<Option<LogHook>> = Mutex::new(None);
+
+thread_local! {
+    /// This thread is inside the hook.
+    static HOOKED: Cell<bool> = const { Cell::new(false) };
+}
+
 pub(super) extern "C" fn on_log(level: c_int, line: *const c_char) {
     LOG.lock().unwrap_or_else(|poison| poison.into_inner()).push((level, text(line)));
+    let hook = LOG_HOOK.lock().unwrap_or_else(|poison| poison.into_inner()).clone();
+    if let Some(hook) = hook
+        && !HOOKED.replace(true)
+    {
+        hook();
+        HOOKED.set(false);
+    }
+}
+
+/// Runs `hook` inside the log callback, after its line has been recorded, but not for lines that
+/// come of the hook itself.
+pub(crate) fn hook_log(hook: impl Fn() + Send + Sync + 'static) {
+    *LOG_HOOK.lock().unwrap_or_else(|poison| poison.into_inner()) = Some(Arc::new(hook));
 }
 
 /// Every line the log callback has seen so far: level and text.

@@ -8,7 +8,7 @@ mod catalogue;
 mod table;
 mod types;
 
-pub(crate) use callbacks::{Answer, Slot, log_lines};
+pub(crate) use callbacks::{Answer, Slot, hook_log, log_lines};
 pub(crate) use calls::*;
 pub(crate) use catalogue::{ById, Getter, Packetizer, Predicate};
 pub(crate) use table::*;

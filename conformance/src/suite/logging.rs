@@ -4,9 +4,11 @@ use super::Case;
 use crate::ffi::*;
 use crate::lab::Lab;
 use crate::outcome::{Rows, skip};
-use crate::peer::{Connected, Peer, eventually};
+use crate::peer::{Channel, Connected, Peer, eventually};
+use crate::websocket::{BINARY, Raw, RawServer, Server, connect_with, frame};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -20,6 +22,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a callback after the console takes its place", replaces_console).fixes("B-44"),
         Case::new("a connection is logged without its secrets", no_secrets),
         Case::new("many threads log while the logger is being replaced", many_threads),
+        Case::new("the callback may use the WebSocket that a line is about", asks_websocket)
+            .fixes("strict frames")
+            .limit(30),
     ]
 }
 
@@ -164,4 +169,69 @@ fn many_threads(lab: &Lab) {
         }
     });
     assert!(log_lines().iter().filter(|line| line.0 == 2).count() >= 400);
+}
+
+/// The WebSocket that the log callback asks about, and how often it has done that.
+static ASKED: (AtomicI32, AtomicUsize) = (AtomicI32::new(0), AtomicUsize::new(0));
+
+/// Has the log callback ask for everything that a WebSocket tells.
+fn ask_when_logging(lib: Lib) {
+    lib.init_logger(6, true);
+    hook_log(move || {
+        let id = ASKED.0.load(Ordering::SeqCst);
+        if id > 0 {
+            lib.test(Predicate::IS_OPEN, id);
+            lib.test(Predicate::IS_CLOSED, id);
+            let _ = lib.string(Getter::WS_PATH, id);
+            let _ = lib.string(Getter::WS_REMOTE_ADDRESS, id);
+            lib.by_id(ById::BUFFERED_AMOUNT, id);
+            lib.send_binary(id, b"amid the log");
+            ASKED.1.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+}
+
+/// Does something that has the library log, and expects that the callback has asked, and that
+/// everything goes on.
+fn logged(rows: &mut Rows, name: &str, end: &Channel, provoke: impl FnOnce()) {
+    let lines = log_lines().len();
+    let before = ASKED.1.load(Ordering::SeqCst);
+    ASKED.0.store(end.id, Ordering::SeqCst);
+    provoke();
+    end.wait_closed();
+    eventually(&format!("{name}: a line"), || ASKED.1.load(Ordering::SeqCst) > before);
+    ASKED.0.store(0, Ordering::SeqCst);
+    let mut lines = log_lines().split_off(lines).into_iter();
+    rows.holds(format!("{name}: its line"), lines.any(|line| line.1.contains("WebSocket: ")));
+}
+
+fn asks_websocket(lab: &Lab) {
+    let mut rows = Rows::new();
+    ask_when_logging(lab.lib);
+    let server = Server::new(lab.lib);
+    let bad = [0xc1, 0x80, 0, 0, 0, 0];
+    for n in 0..20 {
+        let mut raw = Raw::client(server.port);
+        let far = server.client(n);
+        far.wait_open();
+        let (first, rest) = bad.split_at(n % 4);
+        logged(&mut rows, &format!("a bad frame, {n}"), &far, || {
+            raw.try_send(first);
+            raw.try_send(rest);
+            raw.frames();
+        });
+    }
+    let raw = RawServer::new();
+    let client = connect_with(lab.lib, &raw.url(), &WsConfig::default());
+    let (mut other, _) = raw.upgrade();
+    client.wait_open();
+    logged(&mut rows, "a reset", &client, || {
+        other.send(&frame(BINARY, &[1; 1000], false)[..500]);
+        other.reset();
+    });
+    let config = WsConfig { ping_ms: 50, max_pings: 1, ..WsConfig::default() };
+    let client = connect_with(lab.lib, &raw.url(), &config);
+    let _silent = raw.upgrade();
+    client.wait_open();
+    logged(&mut rows, "pings without an answer", &client, || {});
 }

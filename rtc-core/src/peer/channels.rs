@@ -7,13 +7,13 @@ use bytes::Bytes;
 use log::Level;
 
 use super::core::{PeerCore, StreamEntry};
-use super::notes::note;
 use crate::association::{self, STREAM_SHARE, SendError, SendOptions};
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{Channel, DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
 use crate::config::{DataChannelInit, ReliabilityLimit};
 use crate::dcep;
 use crate::error::{Error, Result};
+use crate::notes::note;
 
 /// Highest stream a data channel may have (RFC 8831 §6.2: 65535 is reserved).
 pub(super) const MAX_STREAM: u16 = 65_534;

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use super::Peer;
 use super::core::PeerCore;
 use super::events::{IceCommand, Output};
-use super::notes::write_notes;
 use super::transport::TransmitBuffer;
 use crate::backend::ice::{IceEvent, IceSink, IceTransport, Transmit};
 use crate::engine::Duty;
+use crate::notes::write_notes;
 use crate::runtime::Timer;
 
 /// When the driver looks again although nothing is due.

@@ -37,7 +37,6 @@ mod handlers;
 mod interceptor;
 mod media;
 mod negotiation;
-mod notes;
 mod restart;
 mod routes;
 #[cfg(test)]

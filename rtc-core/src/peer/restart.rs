@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::core::PeerCore;
-use super::notes::note;
 use crate::backend::ice::{IceEvent, IceParameters};
 use crate::config::SctpSettings;
 use crate::error::{Error, Result};
+use crate::notes::note;
 use crate::sdp::{Description, DescriptionKind};
 use crate::state::{ConnectionState, GatheringState, SignalingState};
 

@@ -10,8 +10,8 @@ use rtc_media::rtcp;
 use rtc_media::rtp::Packet;
 use rtc_media::rtp::extension::{MID, REPAIRED_RID, RID};
 
-use super::notes::note;
 use crate::channel::Track;
+use crate::notes::note;
 use crate::sdp::Media;
 
 /// Streams of either side that are remembered although no description names them.

@@ -11,11 +11,11 @@ use rtc_media::{Now, Output, Request, rtcp};
 use super::core::PeerCore;
 use super::interceptor::Interceptor;
 use super::media::MAX_PACKET;
-use super::notes::note;
 use super::routes::rtp_ssrc;
 use crate::backend::dtls::SrtpProfile;
 use crate::channel::{Channel as _, Track, news};
 use crate::error::{Error, Result};
+use crate::notes::note;
 use crate::sdp::{Description, Media, Section};
 use crate::state::SignalingState;
 

@@ -6,12 +6,12 @@ use super::authentication::fingerprint_matches;
 use super::channels::MAX_STREAM;
 use super::core::{Closing, PeerCore};
 use super::events::PeerEvent;
-use super::notes::note;
 use crate::association::{self, Association, AssociationConfig, AssociationMetrics, Event, State};
 use crate::backend::dtls::{DtlsConfig, DtlsEvent, DtlsRole, SrtpProfile};
 use crate::backend::ice::IceEvent;
 use crate::base64;
 use crate::channel::Channel as _;
+use crate::notes::note;
 use crate::state::{ConnectionState, GatheringState, IceState};
 use log::Level;
 

@@ -10,12 +10,15 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 use super::codec::{Event, Outgoing};
 use super::connect::{self, Connected, Failure, Stage};
 use super::socket::{CLOSE_PATIENCE, Ending, Phase, State, WebSocket};
 use crate::channel::news;
 use crate::engine::Duty;
 use crate::error::Error;
+use crate::notes::{note, write_notes};
 use crate::runtime::Timer;
 
 /// How much is read at once.
@@ -140,6 +143,7 @@ impl Future for Pump<'_> {
         let this = &mut *self;
         loop {
             let step = this.step(cx);
+            write_notes();
             // A callback that answers needs the lock, which the last look at the socket takes: it
             // is called after that, unless there is more to do at the same time.
             let is_last = !matches!(step, Poll::Ready(Step::Again));
@@ -270,7 +274,7 @@ impl<'a> Pump<'a> {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(violation) => {
-                    log::warn!("WebSocket: {violation}");
+                    note(Level::Warn, || format!("WebSocket: {violation}"));
                     return self.finish(state, Ending::Violation(violation.close_code()));
                 }
             };
@@ -322,7 +326,7 @@ impl<'a> Pump<'a> {
 
     /// The connection broke.
     fn broken(&mut self, state: &mut State, error: &io::Error) -> Step {
-        log::debug!("WebSocket: {error}");
+        note(Level::Debug, || format!("WebSocket: {error}"));
         let error = (state.phase == Phase::Open).then_some(Stage::Tcp.text());
         self.socket.end(state, error);
         Step::Done
@@ -389,7 +393,7 @@ impl<'a> Pump<'a> {
         let is_lost =
             self.socket.config.max_outstanding_pings.is_some_and(|most| self.unanswered > most);
         if is_lost {
-            log::warn!("WebSocket: the other side answers no pings");
+            note(Level::Warn, || "WebSocket: the other side answers no pings".to_owned());
             self.socket.end(state, Some(Stage::Upgrade.text()));
             return Step::Done;
         }
