@@ -119,6 +119,9 @@ constants! {
     /// `rtcSignalingState`.
     RTC_SIGNALING_HAVE_REMOTE_PRANSWER = 4;
 
+    /// For `congestion_control_module` of [`SctpSettings`], of `rtc_ext.h`.
+    RTC_CONGESTION_RFC9260 = 9260;
+
     /// `rtcLogLevel`.
     RTC_LOG_NONE = 0;
     /// `rtcLogLevel`.
@@ -487,7 +490,7 @@ pub struct SctpSettings {
     pub initial_congestion_window: c_int,
     /// MTUs; negative for no limit.
     pub max_burst: c_int,
-    /// 0 RFC 2581, 1 HSTCP, 2 H-TCP, 3 RTCC.
+    /// 0 the default, 1 HSTCP, 2 H-TCP, 3 RTCC, or [`RTC_CONGESTION_RFC9260`].
     pub congestion_control_module: c_int,
     /// Milliseconds; negative for no delay.
     pub delayed_sack_time_ms: c_int,
@@ -635,7 +638,7 @@ mod tests {
 
     /// A C program that compiles only if the header says what the tables above say.
     fn assertions() -> String {
-        let mut c = String::from("#include <stddef.h>\n#include <rtc/rtc.h>\n");
+        let mut c = String::from("#include <stddef.h>\n#include <rtc/rtc_ext.h>\n");
         let mut assert = |expression: String| {
             writeln!(c, "_Static_assert({expression}, \"{expression}\");")
                 .expect("a String takes any text");

@@ -123,6 +123,10 @@ pub(crate) struct AssociationConfig<'a> {
 
 /// Opens an association of the engine in use; `seed` feeds its tags and cookies.
 pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn Association> {
+    Box::new(rtc_sctp_engine::Association::new(engine_config(config), seed))
+}
+
+fn engine_config(config: &AssociationConfig<'_>) -> rtc_sctp_engine::Config {
     let settings = config.settings;
     let congestion_control = match settings.congestion_control {
         None => rtc_sctp_engine::CongestionControl::default(),
@@ -131,7 +135,7 @@ pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn As
         Some(CongestionControl::Adaptive) => rtc_sctp_engine::CongestionControl::Adaptive,
     };
     // Every field by name: what the engine offers and a connection does not use is said here.
-    let engine = rtc_sctp_engine::Config {
+    rtc_sctp_engine::Config {
         local_port: config.local_port,
         remote_port: config.remote_port,
         mtu: config.mtu,
@@ -156,8 +160,7 @@ pub(crate) fn open(config: &AssociationConfig<'_>, seed: [u8; 32]) -> Box<dyn As
         zero_checksum: rtc_sctp_engine::ZeroChecksum::WhenPeerOffers,
         // Or a large message would keep the small ones of other channels waiting.
         interleaving: true,
-    };
-    Box::new(rtc_sctp_engine::Association::new(engine, seed))
+    }
 }
 
 impl Association for rtc_sctp_engine::Association {
@@ -269,5 +272,78 @@ impl Association for rtc_sctp_engine::Association {
 
     fn path_changed(&mut self, now: Instant) {
         self.path_changed(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(settings: &SctpSettings) -> AssociationConfig<'_> {
+        AssociationConfig {
+            local_port: 1,
+            remote_port: 2,
+            mtu: 1003,
+            max_mtu: 1004,
+            max_message_size: 5,
+            streams: 6,
+            settings,
+        }
+    }
+
+    /// Every value is another one, so that two fields in each other's place are seen.
+    #[test]
+    fn every_setting_reaches_the_engine_in_its_place() {
+        let settings = SctpSettings {
+            receive_buffer: 11,
+            send_buffer: 12,
+            max_chunks_on_queue: 13,
+            initial_congestion_window: 14,
+            max_burst: 15,
+            congestion_control: None,
+            delayed_sack: Duration::from_millis(16),
+            rto_min: Duration::from_millis(17),
+            rto_max: Duration::from_millis(18),
+            rto_initial: Duration::from_millis(19),
+            max_retransmits: 20,
+            heartbeat_interval: Duration::from_millis(21),
+        };
+        let engine = engine_config(&config(&settings));
+        assert_eq!((engine.local_port, engine.remote_port), (1, 2));
+        assert_eq!((engine.mtu, engine.max_mtu, engine.max_message_size), (1003, 1004, 5));
+        assert_eq!((engine.outbound_streams, engine.max_inbound_streams), (6, 6));
+        let sizes = [engine.receive_buffer, engine.send_buffer, engine.max_chunks_on_queue];
+        assert_eq!(sizes, [11, 12, 13]);
+        assert_eq!([engine.initial_cwnd_mtus, engine.max_burst], [14, 15]);
+        let times = [
+            engine.delayed_sack,
+            engine.rto_min,
+            engine.rto_max,
+            engine.rto_initial,
+            engine.heartbeat_interval,
+        ];
+        assert_eq!(times.map(|time| time.as_millis()), [16, 17, 18, 19, 21]);
+        assert_eq!(engine.max_retransmits, 20);
+    }
+
+    #[test]
+    fn a_window_holds_the_largest_message() {
+        let settings = SctpSettings { receive_buffer: 4, ..SctpSettings::default() };
+        assert_eq!(engine_config(&config(&settings)).receive_buffer, 5);
+    }
+
+    #[test]
+    fn each_congestion_control_is_the_engine_s() {
+        use rtc_sctp_engine::CongestionControl as Engine;
+        for (wanted, expected) in [
+            (None, Engine::Adaptive),
+            (Some(CongestionControl::Rfc9260), Engine::Rfc9260),
+            (Some(CongestionControl::Cubic), Engine::Cubic),
+            (Some(CongestionControl::Adaptive), Engine::Adaptive),
+        ] {
+            let settings = SctpSettings { congestion_control: wanted, ..SctpSettings::default() };
+            let engine = engine_config(&config(&settings));
+            assert_eq!(engine.congestion_control, expected, "{wanted:?}");
+        }
     }
 }

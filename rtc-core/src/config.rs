@@ -98,7 +98,7 @@ impl Configuration {
         {
             return Err(Error::invalid(format!("port range {begin}-{end} is empty")));
         }
-        Ok(())
+        self.sctp.validate()
     }
 }
 
@@ -148,6 +148,19 @@ impl Default for SctpSettings {
             max_retransmits: 5,
             heartbeat_interval: Duration::from_secs(10),
         }
+    }
+}
+
+impl SctpSettings {
+    /// Checks what would contradict itself.
+    pub fn validate(&self) -> Result<()> {
+        if self.rto_min > self.rto_max {
+            return Err(Error::invalid(format!(
+                "the minimum retransmission timeout of {:?} exceeds the maximum of {:?}",
+                self.rto_min, self.rto_max
+            )));
+        }
+        Ok(())
     }
 }
 

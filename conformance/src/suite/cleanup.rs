@@ -5,7 +5,7 @@ use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Connected, Peer, eventually};
+use crate::peer::{Connected, Pair, Peer, eventually};
 use crate::sys;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -28,6 +28,10 @@ pub(super) fn cases() -> Vec<Case> {
             .fixes("rtcCleanupNow"),
         Case::new("the thread pool's size is accepted", pool_size),
         Case::new("SCTP settings are accepted and connections work under them", sctp_settings),
+        Case::new("SCTP settings hold for connections made afterwards", settings_afterwards)
+            .fixes("B-21"),
+        Case::new("SCTP settings that cannot be are refused", bad_settings)
+            .fixes("values of SCTP settings"),
     ]
 }
 
@@ -251,4 +255,50 @@ fn sctp_settings(lab: &Lab) {
         connected.near.send_binary(&[n as u8; 200_000]);
         rows.equal(format!("row {n}"), connected.far.wait_messages(1)[0].bytes().len(), 200_000);
     }
+}
+
+/// With a small receive window, a sender whose messages nobody reads has to keep most of them.
+fn settings_afterwards(lab: &Lab) {
+    const MESSAGES: usize = 5000;
+    let receive = |bytes| {
+        let settings = SctpSettings { recv_buffer_size: bytes, ..SctpSettings::default() };
+        assert_eq!(lab.lib.set_sctp_settings(Some(&settings)), OK);
+    };
+    receive(1 << 18);
+    let before = Pair::new(lab.lib);
+    receive(8 << 20);
+    let before = super::queue::quiet(before);
+    let after = super::queue::quiet(Pair::new(lab.lib));
+    for connected in [&before, &after] {
+        (0..MESSAGES).for_each(|_| connected.near.send_binary(&[0; 1024]));
+        eventually("a full queue", || connected.far.by_id(ById::AVAILABLE_AMOUNT) >= 1 << 20);
+    }
+    eventually("everything on the other side", || after.near.by_id(ById::BUFFERED_AMOUNT) == 0);
+    let kept = before.near.by_id(ById::BUFFERED_AMOUNT);
+    assert!(kept > 2 << 20, "{kept} bytes are left of {MESSAGES} KiB: the window is a new one");
+}
+
+fn bad_settings(lab: &Lab) {
+    let of_module =
+        |module| SctpSettings { congestion_control_module: module, ..Default::default() };
+    let of_times = |least, most| SctpSettings {
+        min_retransmit_timeout_ms: least,
+        max_retransmit_timeout_ms: most,
+        ..SctpSettings::default()
+    };
+    let mut rows = Rows::new();
+    for (name, settings, code) in [
+        ("congestion control 4", of_module(4), INVALID),
+        ("congestion control 9259", of_module(9259), INVALID),
+        ("times the wrong way round", of_times(500, 400), INVALID),
+        ("a minimum above the usual maximum", of_times(10_001, 0), INVALID),
+        ("a maximum below the usual minimum", of_times(0, 199), INVALID),
+        ("equal times", of_times(300, 300), OK),
+        ("RTC_CONGESTION_RFC9260", of_module(9260), OK),
+    ] {
+        rows.code(name, lab.lib.set_sctp_settings(Some(&settings)), code);
+    }
+    let connected = Connected::new(lab.lib);
+    connected.near.send_binary(&[7; 200_000]);
+    rows.equal("under RFC 9260", connected.far.wait_messages(1)[0].bytes().len(), 200_000);
 }

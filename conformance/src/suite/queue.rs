@@ -41,7 +41,11 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A connected pair whose far channel has every callback but the message callback.
 fn quiet_pair(lib: Lib) -> Connected {
-    let pair = Pair::new(lib);
+    quiet(Pair::new(lib))
+}
+
+/// Connects this pair like that.
+pub(super) fn quiet(pair: Pair) -> Connected {
     let slots: Vec<_> =
         Slot::CHANNEL.iter().copied().filter(|slot| *slot != Slot::Message).collect();
     pair.b.inbox.adopt(&slots);

@@ -98,8 +98,8 @@ typedef enum {
 	RTC_NEW = 0,
 	RTC_CONNECTING = 1,
 	RTC_CONNECTED = 2,
-	RTC_DISCONNECTED = 3, /* may recover */
-	RTC_FAILED = 4,
+	RTC_DISCONNECTED = 3, /* the peer has ended it; RTC_CLOSED follows */
+	RTC_FAILED = 4,       /* RTC_CLOSED follows, unless rtcSetIceRecoveryTimeout lets it wait */
 	RTC_CLOSED = 5
 } rtcState;
 
@@ -362,7 +362,7 @@ typedef struct {
 	const char *name;    /* the SSRC's CNAME, or NULL */
 	const char *msid;    /* media stream identifier, or NULL */
 	const char *trackId; /* track identifier within the stream, or NULL */
-	const char *profile; /* format parameters of the codec, NULL for the usual ones */
+	const char *profile; /* format parameters (a=fmtp); NULL for none, for AAC "cpresent=1" */
 } rtcTrackInit;
 
 /* A track added by the remote side. */
@@ -482,7 +482,8 @@ RTC_C_EXPORT int rtcGetSsrcsForTrack(int tr, uint32_t *buffer, int count);
 /* Returns 0 when the SSRC has no CNAME. */
 RTC_C_EXPORT int rtcGetCNameForSsrc(int tr, uint32_t ssrc, char *cname, int cnameSize);
 
-/* Read, or write a copy with changed, SSRCs of the media sections of a type such as "video". */
+/* Read the SSRCs of the first media section of a type such as "video", or write a copy of the
+ * description with one more SSRC in that section. */
 RTC_C_EXPORT int rtcGetSsrcsForType(const char *mediaType, const char *sdp, uint32_t *buffer,
                                     int bufferSize);
 RTC_C_EXPORT int rtcSetSsrcForType(const char *mediaType, const char *sdp, char *buffer,
@@ -612,29 +613,35 @@ RTC_C_EXPORT int rtcGetWebSocketServerPort(int wsserver);
 /* Threads that run callbacks, 0 for the default. Applies to threads not yet started. */
 RTC_C_EXPORT int rtcSetThreadPoolSize(unsigned int count);
 
-/* 0 means the default in every field, and so does a negative value unless noted. */
+/* 0 means the default in every field, and so does a negative value unless noted.
+ *
+ * congestionControlModule: by default, and for 3 (RTCC of usrsctp), losses without a queue on the
+ * path are taken for random ones and do not slow the sender down; 1 (HSTCP) and 2 (H-TCP) are
+ * CUBIC, which does here what they are for; RTC_CONGESTION_RFC9260 of rtc_ext.h is the window of
+ * the standard, which 0 means in libdatachannel. */
 typedef struct {
-	int recvBufferSize;          /* bytes */
-	int sendBufferSize;          /* bytes */
-	int maxChunksOnQueue;        /* chunks */
-	int initialCongestionWindow; /* in MTUs */
-	int maxBurst;                /* in MTUs; < 0 for no limit */
-	int congestionControlModule; /* 0 RFC 2581, 1 HSTCP, 2 H-TCP, 3 RTCC */
-	int delayedSackTimeMs;       /* < 0 for no delay */
-	int minRetransmitTimeoutMs;
-	int maxRetransmitTimeoutMs;
-	int initialRetransmitTimeoutMs;
-	int maxRetransmitAttempts;
-	int heartbeatIntervalMs;
+	int recvBufferSize;             /* bytes, 4194304; at least the largest message is taken */
+	int sendBufferSize;             /* bytes, 1048576 */
+	int maxChunksOnQueue;           /* messages that are not acknowledged yet, 10240 */
+	int initialCongestionWindow;    /* in MTUs, 10 */
+	int maxBurst;                   /* in MTUs, 10; < 0 for no limit */
+	int congestionControlModule;    /* see above; any other value is invalid */
+	int delayedSackTimeMs;          /* 20; < 0 for no delay */
+	int minRetransmitTimeoutMs;     /* 200; more than the maximum is invalid */
+	int maxRetransmitTimeoutMs;     /* 10000 */
+	int initialRetransmitTimeoutMs; /* 1000 */
+	int maxRetransmitAttempts;      /* 5 */
+	int heartbeatIntervalMs;        /* 10000 */
 } rtcSctpSettings;
 
-/* For associations started afterwards. */
+/* For peer connections created afterwards; those that exist keep what they were created with. With
+ * invalid values (RTC_ERR_INVALID) nothing changes. */
 RTC_C_EXPORT int rtcSetSctpSettings(const rtcSctpSettings *settings);
 
 /* Loads global resources now instead of with the first object; returns when that is done. */
 RTC_C_EXPORT void rtcPreload(void);
-/* Unloads global resources: before returning when all peer connections are deleted, otherwise when
- * the last one is. */
+/* Unloads global resources: before returning when all peer connections, WebSockets and WebSocket
+ * servers are deleted, otherwise when the last one is. */
 RTC_C_EXPORT void rtcCleanup(void);
 
 /* ---- Peer connections: of the release after 0.24.5 -------------------------------------------

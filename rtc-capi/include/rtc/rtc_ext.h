@@ -29,6 +29,13 @@ extern "C" {
  */
 RTC_C_EXPORT int rtcCleanupNow(int timeoutMs);
 
+/*
+ * For congestionControlModule of rtcSctpSettings: the congestion control of RFC 9260, section 7.2,
+ * which halves its window with every loss. libdatachannel has it by default; librtc has not, since
+ * it leaves most of a path unused that loses packets at random.
+ */
+#define RTC_CONGESTION_RFC9260 9260
+
 /* What a backend does for a connection. */
 typedef enum {
 	RTC_BACKEND_ICE = 0, /* finds the path: "agent" (pure Rust), "juice", "nice" */

@@ -105,6 +105,7 @@ fn sctp_settings(c: &abi::SctpSettings) -> Result<SctpSettings> {
             // HSTCP and H-TCP: what they are for, CUBIC does.
             1 | 2 => Some(CongestionControl::Cubic),
             3 => Some(CongestionControl::Adaptive),
+            abi::RTC_CONGESTION_RFC9260 => Some(CongestionControl::Rfc9260),
             other => {
                 let message = format!("there is no congestion control module {other}");
                 return Err(Error::invalid(message));
@@ -120,11 +121,101 @@ fn sctp_settings(c: &abi::SctpSettings) -> Result<SctpSettings> {
         max_retransmits: positive(c.max_retransmit_attempts).unwrap_or(default.max_retransmits),
         heartbeat_interval: time(c.heartbeat_interval_ms, default.heartbeat_interval),
     };
-    if settings.rto_min > settings.rto_max {
-        return Err(Error::invalid(format!(
-            "the minimum retransmission timeout of {:?} exceeds the maximum of {:?}",
-            settings.rto_min, settings.rto_max
-        )));
-    }
+    settings.validate()?;
     Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNSET: abi::SctpSettings = abi::SctpSettings {
+        recv_buffer_size: 0,
+        send_buffer_size: 0,
+        max_chunks_on_queue: 0,
+        initial_congestion_window: 0,
+        max_burst: 0,
+        congestion_control_module: 0,
+        delayed_sack_time_ms: 0,
+        min_retransmit_timeout_ms: 0,
+        max_retransmit_timeout_ms: 0,
+        initial_retransmit_timeout_ms: 0,
+        max_retransmit_attempts: 0,
+        heartbeat_interval_ms: 0,
+    };
+
+    /// Every value is another one, so that two fields in each other's place are seen.
+    #[test]
+    fn every_setting_is_taken_in_its_place() {
+        let settings = abi::SctpSettings {
+            recv_buffer_size: 11,
+            send_buffer_size: 12,
+            max_chunks_on_queue: 13,
+            initial_congestion_window: 14,
+            max_burst: 15,
+            congestion_control_module: 1,
+            delayed_sack_time_ms: 16,
+            min_retransmit_timeout_ms: 17,
+            max_retransmit_timeout_ms: 18,
+            initial_retransmit_timeout_ms: 19,
+            max_retransmit_attempts: 20,
+            heartbeat_interval_ms: 21,
+        };
+        let expected = SctpSettings {
+            receive_buffer: 11,
+            send_buffer: 12,
+            max_chunks_on_queue: 13,
+            initial_congestion_window: 14,
+            max_burst: 15,
+            congestion_control: Some(CongestionControl::Cubic),
+            delayed_sack: Duration::from_millis(16),
+            rto_min: Duration::from_millis(17),
+            rto_max: Duration::from_millis(18),
+            rto_initial: Duration::from_millis(19),
+            max_retransmits: 20,
+            heartbeat_interval: Duration::from_millis(21),
+        };
+        assert_eq!(sctp_settings(&settings).expect("fine"), expected);
+    }
+
+    #[test]
+    fn unset_and_negative_settings_are_the_defaults_unless_they_switch_something_off() {
+        let default = SctpSettings::default();
+        assert_eq!(sctp_settings(&UNSET).expect("fine"), default);
+        let negative = abi::SctpSettings {
+            recv_buffer_size: -1,
+            send_buffer_size: -1,
+            max_chunks_on_queue: -1,
+            initial_congestion_window: -1,
+            max_burst: -1,
+            congestion_control_module: -1,
+            delayed_sack_time_ms: -1,
+            min_retransmit_timeout_ms: -1,
+            max_retransmit_timeout_ms: -1,
+            initial_retransmit_timeout_ms: -1,
+            max_retransmit_attempts: -1,
+            heartbeat_interval_ms: -1,
+        };
+        let expected = SctpSettings { max_burst: 0, delayed_sack: Duration::ZERO, ..default };
+        assert_eq!(sctp_settings(&negative).expect("fine"), expected);
+    }
+
+    #[test]
+    fn congestion_control_is_chosen_by_its_number() {
+        for (module, expected) in [
+            (0, None),
+            (1, Some(CongestionControl::Cubic)),
+            (2, Some(CongestionControl::Cubic)),
+            (3, Some(CongestionControl::Adaptive)),
+            (9260, Some(CongestionControl::Rfc9260)),
+        ] {
+            let settings = abi::SctpSettings { congestion_control_module: module, ..UNSET };
+            let control = sctp_settings(&settings).map(|settings| settings.congestion_control);
+            assert_eq!(control.expect("fine"), expected, "{module}");
+        }
+        for module in [4, 9259, c_int::MAX] {
+            let settings = abi::SctpSettings { congestion_control_module: module, ..UNSET };
+            assert!(sctp_settings(&settings).is_err(), "{module}");
+        }
+    }
 }
