@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::Beginning;
 use crate::rtp::Header;
 use crate::sequence;
 
@@ -20,15 +21,16 @@ const MAX_MISORDER: u64 = 3000;
 /// The packets of a stream, waiting for those that complete their frames.
 ///
 /// A frame ends at a marker or where the timestamp changes, and begins behind the previous one.
-/// Missing packets are waited for; when that was in vain, whole frames are left out.
+/// Missing packets are waited for; when that was in vain, whole frames are left out, and with them
+/// those of which nothing tells whether what is missing belonged to them.
 #[derive(Debug)]
 pub struct Assembler {
     packets: BTreeMap<u64, Waiting>,
+    /// What the packets keep in memory.
     bytes: usize,
     /// The highest number so far.
     highest: Option<u64>,
-    /// The number that the next frame begins with; `None` when that is unknown.
-    next: Option<u64>,
+    next: Next,
     /// The number behind a packet that was much too late.
     restart: Option<u64>,
     /// Packets from the front up to this number are there, and none of them ends the frame.
@@ -41,11 +43,46 @@ pub struct Assembler {
 #[derive(Debug)]
 struct Waiting {
     payload: Bytes,
+    held: usize,
     timestamp: u32,
     payload_type: u8,
     marker: bool,
-    begins: bool,
+    beginning: Beginning,
     arrival: Instant,
+}
+
+/// Where the next frame begins.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// With any packet that a frame may begin with: the stream has just been joined.
+    Anywhere,
+    /// With this number.
+    At(u64),
+    /// Behind a frame that was left out as far as this number: where the timestamp changes if nothing
+    /// is missing between, or else with a packet that certainly begins a frame.
+    Behind(u64, u32),
+}
+
+impl Next {
+    fn is(self, number: u64, head: &Waiting) -> bool {
+        match self {
+            Self::Anywhere => head.beginning != Beginning::No,
+            Self::At(next) => number == next,
+            Self::Behind(last, timestamp) => {
+                head.beginning == Beginning::Certain
+                    || (number == last + 1 && head.timestamp != timestamp)
+            }
+        }
+    }
+
+    /// Whether this number is behind it.
+    fn is_before(self, number: u64) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::At(next) => number >= next,
+            Self::Behind(last, _) => number > last,
+        }
+    }
 }
 
 /// A frame whose packets are all there.
@@ -76,7 +113,7 @@ impl Assembler {
             packets: BTreeMap::new(),
             bytes: 0,
             highest: None,
-            next: None,
+            next: Next::Anywhere,
             restart: None,
             scanned: 0,
             max_wait,
@@ -85,8 +122,15 @@ impl Assembler {
         }
     }
 
-    /// Takes a packet; `begins` tells whether a frame may begin with it.
-    pub fn push(&mut self, header: &Header, payload: Bytes, begins: bool, now: Instant) {
+    /// Takes a packet, of which `payload` keeps `held` bytes in memory.
+    pub fn push(
+        &mut self,
+        header: &Header,
+        payload: Bytes,
+        held: usize,
+        beginning: Beginning,
+        now: Instant,
+    ) {
         let number = match self.highest {
             Some(highest) => sequence::extend(highest, header.sequence),
             None => sequence::first(header.sequence),
@@ -96,13 +140,14 @@ impl Assembler {
         }
         self.highest = self.highest.max(Some(number));
         let Entry::Vacant(place) = self.packets.entry(number) else { return };
-        self.bytes += payload.len();
+        self.bytes += held;
         place.insert(Waiting {
             payload,
+            held,
             timestamp: header.timestamp,
             payload_type: header.payload_type,
             marker: header.marker,
-            begins,
+            beginning,
             arrival: now,
         });
         self.scanned = self.scanned.min(number);
@@ -117,7 +162,7 @@ impl Assembler {
         let is_far = number > highest + MAX_DROPOUT || number + MAX_MISORDER < highest;
         if !is_far {
             self.restart = None;
-            return self.next.is_none_or(|next| number >= next);
+            return self.next.is_before(number);
         }
         // One stray packet does not count, a second one behind it does.
         if self.restart.replace(number + 1) != Some(number) {
@@ -126,7 +171,7 @@ impl Assembler {
         self.lost += u64::from(!self.packets.is_empty());
         self.packets.clear();
         self.bytes = 0;
-        self.next = None;
+        self.next = Next::Anywhere;
         self.highest = None;
         self.restart = None;
         self.scanned = 0;
@@ -164,9 +209,9 @@ impl Assembler {
     }
 
     fn front(&mut self) -> Front {
+        self.drop_rest();
         let Some((&first, head)) = self.packets.first_key_value() else { return Front::Open };
-        let is_beginning = self.next.map_or(head.begins, |next| next == first);
-        if !is_beginning {
+        if !self.next.is(first, head) {
             return Front::Gap(head.arrival);
         }
         let (timestamp, mut expected) = (head.timestamp, first.max(self.scanned));
@@ -198,31 +243,53 @@ impl Assembler {
                 frame.timestamp = packet.timestamp;
                 frame.payload_type = packet.payload_type;
             }
-            self.bytes -= packet.payload.len();
+            self.bytes -= packet.held;
             if !packet.payload.is_empty() {
                 frame.payloads.push(packet.payload);
             }
         }
-        self.next = Some(end + 1);
+        self.next = Next::At(end + 1);
         frame
     }
 
-    /// Leaves out the frame at the front: what is missing before it is not waited for any longer,
-    /// and the frame itself is dropped unless it may have begun after what is missing.
+    /// Leaves out what is missing at the front, which is not waited for any longer, and the frame
+    /// behind it unless that certainly begins there.
     fn give_up(&mut self) {
         let Some((&first, head)) = self.packets.first_key_value() else { return };
         self.lost += 1;
-        let starts_late = self.next.is_some_and(|next| next != first);
-        self.next = None;
-        if starts_late && head.begins {
-            return;
+        if head.beginning == Beginning::Certain && !self.next.is(first, head) {
+            self.next = Next::At(first);
+        } else {
+            self.drop_frame();
         }
+    }
+
+    /// Takes out the packets at the front as far as they are of one frame.
+    fn drop_frame(&mut self) {
+        let Some((_, head)) = self.packets.first_key_value() else { return };
         let timestamp = head.timestamp;
-        while let Some(packet) = self.packets.first_entry() {
-            if packet.get().timestamp != timestamp {
-                break;
+        while let Some(entry) = self.packets.first_entry() {
+            if entry.get().timestamp != timestamp {
+                return;
             }
-            self.bytes -= packet.remove().payload.len();
+            let (number, packet) = entry.remove_entry();
+            self.bytes -= packet.held;
+            if packet.marker {
+                self.next = Next::At(number + 1);
+                return;
+            }
+            self.next = Next::Behind(number, timestamp);
+        }
+    }
+
+    /// Takes out what comes later of a frame that was left out.
+    fn drop_rest(&mut self) {
+        if let Next::Behind(last, timestamp) = self.next
+            && let Some((&first, head)) = self.packets.first_key_value()
+            && (first, head.timestamp) == (last + 1, timestamp)
+            && head.beginning != Beginning::Certain
+        {
+            self.drop_frame();
         }
     }
 }
@@ -243,12 +310,24 @@ mod tests {
             Self { assembler: Assembler::new(WAIT), start: Instant::now() }
         }
 
-        /// A packet of frame `timestamp`; the first byte of the payload is its number.
+        /// A packet of frame `timestamp`; the payload is its number.
         fn push(&mut self, sequence: u16, timestamp: u32, marker: bool, begins: bool, at: u64) {
+            let beginning = if begins { Beginning::Certain } else { Beginning::No };
+            self.push_one(sequence, timestamp, marker, beginning, at);
+        }
+
+        fn push_one(
+            &mut self,
+            sequence: u16,
+            timestamp: u32,
+            marker: bool,
+            beginning: Beginning,
+            at: u64,
+        ) {
             let header = Header { marker, payload_type: 96, sequence, timestamp, ssrc: 1 };
             let payload = Bytes::copy_from_slice(&sequence.to_be_bytes());
             let now = self.start + Duration::from_millis(at);
-            self.assembler.push(&header, payload, begins, now);
+            self.assembler.push(&header, payload, 20, beginning, now);
         }
 
         fn poll(&mut self, at: u64) -> Vec<(u32, usize)> {
@@ -322,6 +401,74 @@ mod tests {
         assert_eq!(stream.poll(300), [(6, 1)]);
     }
 
+    /// Every packet may begin a frame, as that of a NAL unit does: sequence number, timestamp, marker.
+    #[test]
+    fn nothing_is_taken_for_a_frame_that_may_miss_its_beginning() {
+        for (what, packets, expected, lost) in [
+            (
+                "the first packet of a frame is missing",
+                &[(1, 1, true), (3, 2, false), (4, 2, true), (5, 3, false), (6, 3, true)][..],
+                &[(1, 1), (3, 2)][..],
+                1,
+            ),
+            (
+                "the last one is missing: the next frame may have begun with it",
+                &[(1, 1, true), (2, 2, false), (4, 3, true), (5, 4, true)],
+                &[(1, 1), (4, 1)],
+                2,
+            ),
+            (
+                "one amid a frame without a marker",
+                &[(1, 1, true), (2, 2, false), (4, 2, false), (5, 3, true)],
+                &[(1, 1), (3, 1)],
+                1,
+            ),
+            (
+                "two gaps in a frame",
+                &[(1, 1, true), (2, 2, false), (4, 2, false), (6, 2, true), (7, 3, true)],
+                &[(1, 1), (3, 1)],
+                1,
+            ),
+            (
+                "markers alone tell frames apart",
+                &[(1, 1, true), (2, 1, false), (4, 1, true), (5, 1, false), (6, 1, true)],
+                &[(1, 1), (1, 2)],
+                1,
+            ),
+            (
+                "a whole frame is missing",
+                &[(1, 1, true), (3, 3, false), (4, 3, true), (5, 4, true)],
+                &[(1, 1), (4, 1)],
+                1,
+            ),
+        ] {
+            let mut stream = Stream::new();
+            for (sequence, timestamp, marker) in packets {
+                stream.push_one(*sequence, *timestamp, *marker, Beginning::Possible, 0);
+            }
+            let mut frames = stream.poll(0);
+            // Each frame that is left out may be waited for.
+            frames.extend((1..4).flat_map(|round| stream.poll(round * 100)));
+            assert_eq!(frames, expected, "{what}");
+            assert_eq!(stream.assembler.take_lost(), lost, "{what}");
+            assert_eq!(stream.assembler.bytes, 0, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_comes_later_of_a_frame_left_out_is_dropped_at_once() {
+        let mut stream = Stream::new();
+        stream.push_one(1, 1, true, Beginning::Possible, 0);
+        stream.push_one(2, 2, false, Beginning::Possible, 0);
+        stream.push_one(4, 2, false, Beginning::Possible, 0);
+        assert_eq!(stream.poll(100), [(1, 1)]);
+        for (sequence, timestamp, marker) in [(5, 2, false), (6, 2, true), (7, 3, true)] {
+            stream.push_one(sequence, timestamp, marker, Beginning::Possible, 200);
+        }
+        assert_eq!(stream.poll(200), [(3, 1)]);
+        assert_eq!(stream.assembler.take_lost(), 1);
+    }
+
     #[test]
     fn a_stream_is_joined_at_the_beginning_of_a_frame() {
         let mut stream = Stream::new();
@@ -356,13 +503,15 @@ mod tests {
             stream.poll(0);
             assert!(stream.assembler.packets.len() <= MAX_PACKETS);
         }
+        // What counts is the packets, not the little payload they may have.
         let mut stream = Stream::new();
-        let header = Header { ssrc: 1, ..Header::default() };
+        let packet = Bytes::from(vec![0; 60_000]);
         for sequence in 0..1_000 {
-            let payload = Bytes::from(vec![0; 60_000]);
-            let header = Header { sequence, ..header };
-            stream.assembler.push(&header, payload, sequence == 0, stream.start);
-            assert!(stream.assembler.bytes <= MAX_BYTES);
+            let header = Header { sequence, ssrc: 1, ..Header::default() };
+            let payload = packet.slice(59_999..);
+            let beginning = Beginning::certain_if(sequence == 0);
+            stream.assembler.push(&header, payload, packet.len(), beginning, stream.start);
+            assert!(stream.assembler.packets.len() * packet.len() <= MAX_BYTES);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Depacketizer;
+use super::{Beginning, Depacketizer};
 use crate::Malformed;
 
 /// Opus, AAC, PCMU, PCMA and G.722: every payload is a frame, unchanged.
@@ -17,8 +17,8 @@ impl Depacketizer for Audio {
         Ok(())
     }
 
-    fn begins_frame(&self, _: &[u8]) -> bool {
-        true
+    fn beginning(&self, _: &[u8]) -> Beginning {
+        Beginning::Certain
     }
 
     fn is_whole(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Depacketizer;
+use super::{Beginning, Depacketizer};
 use crate::Malformed;
 use crate::packetizer::av1::obu::{self, Obu};
 
@@ -13,6 +13,7 @@ pub struct Av1;
 const MALFORMED: Malformed = Malformed::new("AV1 payload");
 const CONTINUED: u8 = 0x80;
 const CONTINUES: u8 = 0x40;
+const NEW_SEQUENCE: u8 = 0x08;
 
 /// The OBU elements of a payload (§4.3). Those before the last one always say their length.
 fn elements(payload: &[u8], mut each: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
@@ -32,6 +33,15 @@ fn elements(payload: &[u8], mut each: impl FnMut(&[u8]) -> Option<()>) -> Option
         each(element)?;
     }
     Some(())
+}
+
+/// What kind of OBU the first element begins.
+fn first_kind(payload: &[u8]) -> Option<u8> {
+    let (&aggregation, mut rest) = payload.split_first()?;
+    if (aggregation >> 4) & 3 != 1 {
+        (_, rest) = obu::leb128(rest)?;
+    }
+    Some((rest.first()? >> 3) & 0x0f)
 }
 
 fn append(unit: &[u8], frame: &mut Vec<u8>) -> Option<()> {
@@ -76,7 +86,18 @@ impl Depacketizer for Av1 {
         }
     }
 
-    fn begins_frame(&self, payload: &[u8]) -> bool {
-        payload.first().is_some_and(|first| first & CONTINUED == 0)
+    /// A new coded video sequence, and what stands first in a temporal unit. Any other OBU may have
+    /// been preceded by frames of lower layers or by ones that are not shown.
+    fn beginning(&self, payload: &[u8]) -> Beginning {
+        match payload.first() {
+            Some(first) if first & CONTINUED == 0 => {
+                let kind = first_kind(payload);
+                let is_first = kind == Some(obu::TEMPORAL_DELIMITER);
+                Beginning::certain_if(
+                    first & NEW_SEQUENCE != 0 || is_first || kind == Some(obu::SEQUENCE_HEADER),
+                )
+            }
+            _ => Beginning::No,
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::Depacketizer;
 use super::nal::{Defects, Units, is_first};
+use super::{Beginning, Depacketizer};
 use crate::Malformed;
 use crate::packetizer::NalSeparator;
 
@@ -18,6 +18,10 @@ static DEFECTS: Defects = Defects {
     unfinished: Malformed::new("H.264 frame: a fragmented unit does not end"),
     missing: Malformed::new("H.264 frame: a fragment is missing"),
 };
+const SLICE: u8 = 1;
+const PARTITION_A: u8 = 2;
+const SEQUENCE_PARAMETERS: u8 = 7;
+const ACCESS_UNIT_DELIMITER: u8 = 9;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
@@ -51,10 +55,32 @@ impl Depacketizer for H264 {
         self.units.collect(payloads, |units, payload| add(units, payload, frame))
     }
 
-    fn begins_frame(&self, payload: &[u8]) -> bool {
+    fn beginning(&self, payload: &[u8]) -> Beginning {
         match payload {
-            [first, header, ..] if first & 0x1f == FU_A => is_first(*header),
-            _ => true,
+            [first, header, content @ ..] if first & 0x1f == FU_A => match is_first(*header) {
+                true => Beginning::certain_if(is_foremost(header & 0x1f, content)),
+                false => Beginning::No,
+            },
+            // Behind its own header and a length.
+            [first, _, _, unit @ ..] if first & 0x1f == STAP_A => {
+                let foremost = unit.split_first();
+                Beginning::certain_if(
+                    foremost.is_some_and(|(first, rest)| is_foremost(first & 0x1f, rest)),
+                )
+            }
+            [first, content @ ..] => Beginning::certain_if(is_foremost(first & 0x1f, content)),
+            [] => Beginning::No,
         }
+    }
+}
+
+/// Whether a unit of this type and content comes before all that its picture needs. The first slice
+/// of an IDR picture does not: parameter sets belong before it.
+fn is_foremost(kind: u8, content: &[u8]) -> bool {
+    match kind {
+        ACCESS_UNIT_DELIMITER | SEQUENCE_PARAMETERS => true,
+        // first_mb_in_slice is 0, an Exp-Golomb code of one bit.
+        SLICE | PARTITION_A => content.first().is_some_and(|byte| byte & 0x80 != 0),
+        _ => false,
     }
 }

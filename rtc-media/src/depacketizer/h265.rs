@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 
-use super::Depacketizer;
 use super::nal::{Defects, Units, is_first};
+use super::{Beginning, Depacketizer};
 use crate::Malformed;
 use crate::packetizer::NalSeparator;
 
@@ -19,6 +19,10 @@ static DEFECTS: Defects = Defects {
     unfinished: Malformed::new("H.265 frame: a fragmented unit does not end"),
     missing: Malformed::new("H.265 frame: a fragment is missing"),
 };
+/// The first type of a slice of a picture for random access.
+const RANDOM_ACCESS: u8 = 16;
+const VIDEO_PARAMETERS: u8 = 32;
+const ACCESS_UNIT_DELIMITER: u8 = 35;
 const AGGREGATION: u8 = 48;
 const FRAGMENTATION: u8 = 49;
 
@@ -31,7 +35,7 @@ impl H265 {
 
 fn add(units: &mut Units, payload: &[u8], frame: &mut Vec<u8>) -> Result<(), Malformed> {
     let &[first, second, ref content @ ..] = payload else { return Err(DEFECTS.payload) };
-    let kind = (first >> 1) & 0x3f;
+    let kind = kind(first);
     if kind != FRAGMENTATION {
         units.finished()?;
     }
@@ -53,10 +57,50 @@ impl Depacketizer for H265 {
         self.units.collect(payloads, |units, payload| add(units, payload, frame))
     }
 
-    fn begins_frame(&self, payload: &[u8]) -> bool {
+    fn beginning(&self, payload: &[u8]) -> Beginning {
         match payload {
-            [first, _, header, ..] if (first >> 1) & 0x3f == FRAGMENTATION => is_first(*header),
-            _ => true,
+            [first, second, header, content @ ..] if kind(*first) == FRAGMENTATION => {
+                match is_first(*header) {
+                    true => Beginning::certain_if(is_foremost(
+                        header & 0x3f,
+                        layer(*first, *second),
+                        content,
+                    )),
+                    false => Beginning::No,
+                }
+            }
+            // Behind its own header and a length.
+            [first, _, _, _, unit @ ..] if kind(*first) == AGGREGATION => {
+                Beginning::certain_if(is_foremost_unit(unit))
+            }
+            [] => Beginning::No,
+            unit => Beginning::certain_if(is_foremost_unit(unit)),
         }
+    }
+}
+
+/// The type in the first byte of a unit's header.
+fn kind(first: u8) -> u8 {
+    (first >> 1) & 0x3f
+}
+
+/// The layer in both bytes.
+fn layer(first: u8, second: u8) -> u8 {
+    ((first & 1) << 5) | (second >> 3)
+}
+
+fn is_foremost_unit(unit: &[u8]) -> bool {
+    let &[first, second, ref content @ ..] = unit else { return false };
+    is_foremost(kind(first), layer(first, second), content)
+}
+
+/// Whether a unit comes before all that its picture needs. The first slice of a picture for random
+/// access does not: parameter sets belong before it.
+fn is_foremost(kind: u8, layer: u8, content: &[u8]) -> bool {
+    match kind {
+        ACCESS_UNIT_DELIMITER | VIDEO_PARAMETERS => true,
+        // first_slice_segment_in_pic_flag
+        0..RANDOM_ACCESS if layer == 0 => content.first().is_some_and(|byte| byte & 0x80 != 0),
+        _ => false,
     }
 }

@@ -55,6 +55,57 @@ fn descriptors_of_vp8_and_vp9_are_taken_off() {
 }
 
 #[test]
+fn payloads_tell_whether_a_frame_begins_with_them() {
+    use Beginning::{Certain, No, Possible};
+    for (codec, payload, expected) in [
+        (Codec::Opus, &[1][..], Certain),
+        (Codec::Vp8, &[0x10, 1], Certain),
+        (Codec::Vp8, &[0x11, 1], No),
+        (Codec::Vp8, &[0x00, 1], No),
+        (Codec::Vp9, &[0x08, 1], Certain),
+        (Codec::Vp9, &[0x04, 1], No),
+        (Codec::Vp9, &[0x28, 0x00, 0, 1], Certain),
+        (Codec::Vp9, &[0xa8, 0x81, 1, 0x20, 0, 1], Certain),
+        (Codec::Vp9, &[0xa8, 0x81, 1, 0x22, 0, 1], Possible),
+        (Codec::Vp9, &[0xa8, 0x01, 0x23, 0, 1], No),
+        (Codec::Av1, &[0x18, 0x30, 1], Certain),
+        (Codec::Av1, &[0x20, 1, 0x08, 0x30], Certain),
+        (Codec::Av1, &[0x10, 0x12, 0], Certain),
+        (Codec::Av1, &[0x10, 0x30, 1], Possible),
+        (Codec::Av1, &[0x00, 2, 0x30, 1], Possible),
+        (Codec::Av1, &[0x90, 0x30, 1], No),
+        (Codec::H264, &[0x09, 0x10], Certain),
+        (Codec::H264, &[0x67, 1], Certain),
+        (Codec::H264, &[0x68, 1], Possible),
+        (Codec::H264, &[0x61, 0x80], Certain),
+        (Codec::H264, &[0x61, 0x40], Possible),
+        (Codec::H264, &[0x65, 0x80], Possible),
+        (Codec::H264, &[0x78, 0, 2, 0x67, 1], Certain),
+        (Codec::H264, &[0x78, 0, 2, 0x68, 1], Possible),
+        (Codec::H264, &[0x78, 0], Possible),
+        (Codec::H264, &[0x7c, 0x81, 0x80], Certain),
+        (Codec::H264, &[0x7c, 0x85, 0x80], Possible),
+        (Codec::H264, &[0x7c, 0x01, 0x80], No),
+        (Codec::H265, &[0x46, 1, 0x50], Certain),
+        (Codec::H265, &[0x40, 1, 1], Certain),
+        (Codec::H265, &[0x42, 1, 1], Possible),
+        (Codec::H265, &[0x02, 1, 0x80], Certain),
+        (Codec::H265, &[0x02, 9, 0x80], Possible),
+        (Codec::H265, &[0x03, 1, 0x80], Possible),
+        (Codec::H265, &[0x02, 1, 0x40], Possible),
+        (Codec::H265, &[0x26, 1, 0x80], Possible),
+        (Codec::H265, &[0x60, 1, 0, 2, 0x40, 1, 1], Certain),
+        (Codec::H265, &[0x60, 1, 0, 2, 0x44, 1, 1], Possible),
+        (Codec::H265, &[0x62, 1, 0x81, 0x80], Certain),
+        (Codec::H265, &[0x62, 1, 0x93, 0x80], Possible),
+        (Codec::H265, &[0x62, 1, 0x01, 0x80], No),
+    ] {
+        let depacketizer = codec.depacketizer(&Options::default());
+        assert_eq!(depacketizer.beginning(payload), expected, "{codec:?} {payload:02x?}");
+    }
+}
+
+#[test]
 fn temporal_units_get_delimiter_and_sizes() {
     for (payloads, unit) in [
         // W = 2: the first one has a length.
@@ -219,7 +270,7 @@ proptest! {
         let payloads: Vec<_> = payloads.into_iter().map(Bytes::from).collect();
         let mut depacketizer = codec.depacketizer(&Options::default());
         for payload in &payloads {
-            depacketizer.begins_frame(payload);
+            depacketizer.beginning(payload);
         }
         let mut frame = Vec::new();
         let size: usize = payloads.iter().map(|payload| 6 * payload.len()).sum();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Depacketizer;
+use super::{Beginning, Depacketizer};
 use crate::Malformed;
 
 /// Makes frames of VP8.
@@ -30,7 +30,7 @@ fn content(payload: &[u8]) -> Option<&[u8]> {
 
 impl Depacketizer for Vp8 {
     fn depacketize(&mut self, payloads: &[Bytes], frame: &mut Vec<u8>) -> Result<(), Malformed> {
-        if payloads.first().is_some_and(|payload| !self.begins_frame(payload)) {
+        if payloads.first().is_some_and(|payload| self.beginning(payload) == Beginning::No) {
             return Err(Malformed::new("VP8 frame: its beginning is missing"));
         }
         for payload in payloads {
@@ -40,7 +40,10 @@ impl Depacketizer for Vp8 {
     }
 
     /// The start of the first partition.
-    fn begins_frame(&self, payload: &[u8]) -> bool {
-        payload.first().is_some_and(|first| first & 0x17 == 0x10)
+    fn beginning(&self, payload: &[u8]) -> Beginning {
+        match payload.first() {
+            Some(first) if first & 0x17 == 0x10 => Beginning::Certain,
+            _ => Beginning::No,
+        }
     }
 }

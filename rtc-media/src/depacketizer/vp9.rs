@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Depacketizer;
+use super::{Beginning, Depacketizer};
 use crate::Malformed;
 
 /// Makes frames of VP9, all spatial layers of a picture together.
@@ -16,6 +16,9 @@ const LAYERS: u8 = 0x20;
 const FLEXIBLE: u8 = 0x10;
 const BEGIN: u8 = 0x08;
 const STRUCTURE: u8 = 0x02;
+/// In the byte of layers: the spatial one, and that it depends on the one below.
+const SPATIAL: u8 = 0x0e;
+const LAYER_DEPENDS: u8 = 0x01;
 
 /// What stands behind the descriptor (§4.2).
 fn content(payload: &[u8]) -> Option<&[u8]> {
@@ -45,6 +48,17 @@ fn content(payload: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
+/// The layers that the descriptor names, if it does: TID, U, SID, D.
+fn layer(payload: &[u8]) -> Option<u8> {
+    let (&first, rest) = payload.split_first()?;
+    let picture = match rest.first() {
+        _ if first & PICTURE == 0 => 0,
+        Some(id) if id & 0x80 != 0 => 2,
+        _ => 1,
+    };
+    if first & LAYERS == 0 { None } else { rest.get(picture).copied() }
+}
+
 /// What stands behind the scalability structure (§4.2.1).
 fn behind_structure(data: &[u8]) -> Option<&[u8]> {
     let (&first, mut rest) = data.split_first()?;
@@ -65,7 +79,7 @@ fn behind_structure(data: &[u8]) -> Option<&[u8]> {
 
 impl Depacketizer for Vp9 {
     fn depacketize(&mut self, payloads: &[Bytes], frame: &mut Vec<u8>) -> Result<(), Malformed> {
-        if payloads.first().is_some_and(|payload| !self.begins_frame(payload)) {
+        if payloads.first().is_some_and(|payload| self.beginning(payload) == Beginning::No) {
             return Err(Malformed::new("VP9 frame: its beginning is missing"));
         }
         for payload in payloads {
@@ -74,7 +88,15 @@ impl Depacketizer for Vp9 {
         Ok(())
     }
 
-    fn begins_frame(&self, payload: &[u8]) -> bool {
-        payload.first().is_some_and(|first| first & BEGIN != 0)
+    /// The start of the lowest layer's frame; of another one's if it needs no lower layer, which
+    /// may then have been left out on the way.
+    fn beginning(&self, payload: &[u8]) -> Beginning {
+        if payload.first().is_none_or(|first| first & BEGIN == 0) {
+            return Beginning::No;
+        }
+        match layer(payload) {
+            Some(layer) if layer & LAYER_DEPENDS != 0 => Beginning::No,
+            layer => Beginning::certain_if(layer.is_none_or(|layer| layer & SPATIAL == 0)),
+        }
     }
 }

@@ -82,9 +82,10 @@ impl Depacketizing {
             }
             return;
         }
-        let begins = self.depacketizer.begins_frame(&payload);
+        let beginning = self.depacketizer.beginning(&payload);
         let Some(assembler) = self.assembler(header.ssrc) else { return };
-        assembler.push(&header, payload, begins, now);
+        // A payload keeps the whole packet.
+        assembler.push(&header, payload, message.data.len(), beginning, now);
         self.poll(self.streams.len() - 1, now, frames, context);
     }
 

@@ -12,9 +12,9 @@ use crate::rtp::{self, Packet, Rtx};
 
 /// Packets that are kept by default.
 pub const DEFAULT_MAX_PACKETS: usize = 512;
-/// Packets that are kept at most. Sequence numbers further apart than half their range could not be
-/// told from coming ones, neither by the peer nor by encryption.
-const MOST_PACKETS: usize = 1 << 14;
+/// Packets that are kept at most. Neither does the sender's encryption take older ones nor the
+/// replay window of the peer's.
+const MOST_PACKETS: usize = 1 << 12;
 /// Bytes that are kept at most.
 const MAX_BYTES: usize = 16 << 20;
 /// Retransmissions of one packet have at least this time between them, so that repeating a request
@@ -40,7 +40,7 @@ impl Default for NackResponder {
 }
 
 impl NackResponder {
-    /// Keeps the last `max_packets` packets, 16384 and 16 MiB of them at most.
+    /// Keeps the last `max_packets` packets, 4096 and 16 MiB of them at most.
     pub fn new(max_packets: usize) -> Self {
         Self {
             max_packets: max_packets.min(MOST_PACKETS),

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use super::{Context, Handler};
 use crate::rtcp::{self, SenderReport, SourceDescription};
 use crate::rtp::{self, Packet};
-use crate::{Message, NtpTime};
+use crate::{Message, NtpTime, clock};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports on the stream that the chain makes: with its first packets, and then with the packets
-/// that go out a second or more after the previous report.
+/// that go out a second or more after the previous report. What the RTP time of that instant is
+/// follows from when the last frame came from the user, however late its packets go out.
 #[derive(Debug, Default)]
 pub struct SenderReporter {
     packets: u32,
@@ -30,10 +31,15 @@ impl Handler for SenderReporter {
                 self.octets = self.octets.wrapping_add(packet.payload().len() as u32);
             }
         }
-        let Some(timestamp) = timestamp else { return };
+        let Some(mut timestamp) = timestamp else { return };
         let now = context.now;
         if self.reported.is_some_and(|reported| now.instant < reported + INTERVAL) {
             return;
+        }
+        if let Some((last, at)) = config.last_frame {
+            let since = now.instant.saturating_duration_since(at);
+            let passed = clock::seconds_to_timestamp(since.as_secs_f64(), config.clock_rate);
+            timestamp = last.wrapping_add(passed);
         }
         let report = SenderReport {
             ssrc: config.ssrc,

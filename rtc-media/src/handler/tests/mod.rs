@@ -101,6 +101,34 @@ fn sender_reports_go_out_first_and_once_a_second() {
 }
 
 #[test]
+fn a_sender_report_tells_the_time_of_its_instant_though_packets_wait() {
+    let (mut chain, clock) = (sender(), Clock::new());
+    // 1000 bytes a second, reported on behind that.
+    chain.push(Pacing::new(8_000.0, Duration::from_millis(10)).unwrap());
+    chain.push(SenderReporter::default());
+    chain.config_mut().unwrap().timestamp = u32::MAX;
+    let mut packets = send(&mut chain, clock.at(0), &[1; 1_500]);
+    while let Some(due) = chain.poll_timeout() {
+        let wait = due.duration_since(clock.start).as_millis() as u64 + 1;
+        let mut output = Output::default();
+        chain.handle_timeout(clock.at(wait), &mut Vec::new(), &mut output);
+        packets.append(&mut output.packets);
+    }
+    let reports = packets.iter().filter(|packet| crate::rtp::is_rtcp(packet)).map(|report| {
+        let rtcp::Packet::SenderReport(report) = read(report).remove(0) else { panic!() };
+        (report.ntp.0, report.rtp_timestamp)
+    });
+    let [(first, at_first), (second, at_second)] = reports.collect::<Vec<_>>()[..] else {
+        panic!()
+    };
+    assert_eq!(at_first, u32::MAX);
+    let passed = ((second - first) as f64 / f64::from(u32::MAX) * 90_000.0).round() as u32;
+    assert!(passed >= 90_000);
+    assert_eq!(at_second, at_first.wrapping_add(passed));
+    assert_eq!(chain.config().unwrap().last_report_timestamp, at_second);
+}
+
+#[test]
 fn frames_choose_their_timestamp_and_their_stream() {
     let (mut chain, now) = (sender(), Clock::new().at(0));
     chain.config_mut().unwrap().start_timestamp = 1_000;
@@ -363,7 +391,7 @@ fn what_is_kept_cannot_be_mistaken_for_what_comes() {
     for _ in 0..40_000 {
         send(&mut chain, clock.at(0), &[1]);
     }
-    let nack = Nack::new(1, 42, [40_000 - (1 << 14) - 1, 40_000 - (1 << 14), 39_999]);
+    let nack = Nack::new(1, 42, [40_000 - (1 << 12) - 1, 40_000 - (1 << 12), 39_999]);
     let (_, output) = receive(&mut chain, clock.at(0), one(rtcp::Packet::Nack(nack)));
     assert_eq!(output.packets.len(), 2);
 }
