@@ -46,7 +46,7 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureReason {
-    /// INIT or COOKIE-ECHO was not answered.
+    /// INIT or COOKIE-ECHO was not answered, or the peer found every cookie stale.
     HandshakeTimeout,
     /// Data, heartbeats or SHUTDOWN were not answered `max_retransmits` times in a row.
     MaxRetransmits,

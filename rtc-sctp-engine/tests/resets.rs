@@ -116,6 +116,81 @@ fn requests_out_of_order_and_of_other_kinds_are_refused() {
     assert_eq!(pair.take_events(0), [Event::StreamResetByPeer(1)]);
 }
 
+/// End 0 gets the next of the peer's DATA, a whole message.
+fn data(sequence: u32, stream: u16, number: u16) -> Vec<u8> {
+    let mut value = sequence.to_be_bytes().to_vec();
+    value.extend_from_slice(&stream.to_be_bytes());
+    value.extend_from_slice(&number.to_be_bytes());
+    value.extend_from_slice(&[0, 0, 0, 53, 7]);
+    chunk(0, 3, &value)
+}
+
+#[test]
+fn requests_that_come_while_others_wait_are_all_performed() {
+    let (mut pair, tag, first) = connected();
+    let now = pair.instant();
+    // Each waits for one chunk more, and is asked for twice.
+    for number in 0..3_u32 {
+        let asks = request(first.wrapping_add(number), first.wrapping_add(number), number as u16);
+        for _ in 0..2 {
+            pair.ends[0].handle_packet(now, &packet(PORTS, tag, &[&asks]));
+            assert_eq!(responses(&mut pair), [6], "request {number}");
+        }
+    }
+    for number in 0..3 {
+        let tsn = first.wrapping_add(number);
+        pair.ends[0].handle_packet(now, &packet(PORTS, tag, &[&data(tsn, 9, number as u16)]));
+        assert_eq!(responses(&mut pair), [1], "request {number}");
+    }
+    pair.flush();
+    let events = pair.take_events(0);
+    let resets: Vec<_> =
+        events.iter().filter(|event| matches!(event, Event::StreamResetByPeer(_))).collect();
+    assert_eq!(resets, [0, 1, 2].map(Event::StreamResetByPeer).iter().collect::<Vec<_>>());
+    // No more wait than an honest peer has; what is refused is not performed later.
+    for number in 3..40_u32 {
+        let far = first.wrapping_add(1000);
+        let asks = request(first.wrapping_add(number), far, number as u16);
+        pair.ends[0].handle_packet(now, &packet(PORTS, tag, &[&asks]));
+        assert_eq!(responses(&mut pair), [if number < 19 { 6 } else { 4 }], "request {number}");
+    }
+    let skip = chunk(192, 0, &first.wrapping_add(1000).to_be_bytes());
+    pair.ends[0].handle_packet(now, &packet(PORTS, tag, &[&skip]));
+    assert_eq!(responses(&mut pair), [1; 16]);
+    pair.flush();
+    assert_eq!(pair.take_events(0), (3..19).map(Event::StreamResetByPeer).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_peer_may_ask_for_resets_of_our_streams_by_number_or_of_all() {
+    for (listed, used, expected) in [
+        (vec![], vec![], vec![]),
+        (vec![], vec![2, 5], vec![2, 5]),
+        (vec![5], vec![2, 5], vec![5]),
+        (vec![7], vec![], vec![7]),
+        (vec![60_000], vec![], vec![]),
+    ] {
+        let (mut pair, tag, first) = connected();
+        let now = pair.instant();
+        for stream in &used {
+            let data = Bytes::from_static(b"before");
+            assert_eq!(pair.ends[0].send(now, *stream, 51, SendOptions::default(), data), Ok(()));
+        }
+        let mut value = vec![0, 14, 0, 8 + 2 * listed.len() as u8];
+        value.extend_from_slice(&first.to_be_bytes());
+        listed.iter().for_each(|stream: &u16| value.extend_from_slice(&stream.to_be_bytes()));
+        let asks = packet(PORTS, tag, &[&chunk(RECONFIG, 0, &value)]);
+        pair.ends[0].handle_packet(now, &asks);
+        for stream in 0..8 {
+            assert_eq!(pair.ends[0].is_resetting(stream), expected.contains(&stream), "{listed:?}");
+        }
+        let result = u8::from(!expected.is_empty());
+        assert_eq!(responses(&mut pair), [result], "{listed:?} of {used:?}");
+        pair.ends[0].handle_packet(now, &asks);
+        assert_eq!(responses(&mut pair), [result], "the same again");
+    }
+}
+
 #[test]
 fn our_request_is_repeated_while_the_answer_is_in_progress_and_a_refusal_is_told() {
     for (answers, event) in [

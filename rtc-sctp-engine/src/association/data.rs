@@ -2,7 +2,7 @@
 
 use super::{AckDue, Association};
 use crate::clock::{Nanos, nanos};
-use crate::inbound::Arrival;
+use crate::inbound::{Arrival, OVERHEAD};
 use crate::serial;
 use crate::wire::{Data, ForwardTsn, Sack, cause};
 use crate::{Event, State};
@@ -13,7 +13,7 @@ const PACKETS_PER_SACK: u32 = 2;
 impl Association {
     /// Takes a DATA or I-DATA chunk; true when it counts toward the next SACK.
     #[inline]
-    pub(super) fn receive_data(&mut self, now: Nanos, data: &Data<'_>) -> bool {
+    pub(super) fn receive_data(&mut self, data: &Data<'_>) -> bool {
         let receiving =
             matches!(self.state, State::Established | State::ShutdownPending | State::ShutdownSent);
         if !receiving {
@@ -43,7 +43,7 @@ impl Association {
             Arrival::Next if !self.tracker.has_gap() => {}
             Arrival::Next | Arrival::FillsGap | Arrival::OpensGap => self.ack = AckDue::Now,
         }
-        if !self.has_room(arrival) {
+        if !self.has_room(arrival, data.payload.len()) {
             self.ack = AckDue::Now;
             return true;
         }
@@ -61,21 +61,29 @@ impl Association {
             self.inbound.deliver(complete, self.interleaving);
             self.report_readable();
         }
-        self.finish_deferred_reset();
-        let _ = now;
+        self.finish_deferred_resets();
         true
     }
 
-    /// Whether a new chunk may be kept. Beyond the window only what fills a gap is: that is what
-    /// frees the rest, and the peer sent it before the window closed.
-    fn has_room(&self, arrival: Arrival) -> bool {
+    /// Whether a new chunk may be kept. Beyond the window two kinds are, up to twice the window:
+    /// what fills a gap, because that is what frees the rest, and what the peer was told there is
+    /// room for, because it cannot know what its messages are charged for besides their payload.
+    fn has_room(&self, arrival: Arrival, size: usize) -> bool {
         let used = self.receive_used();
-        let limit = match arrival {
-            Arrival::Next if !self.tracker.has_gap() => self.receive_limit,
-            Arrival::Next | Arrival::FillsGap => self.receive_limit.saturating_mul(2),
-            _ => self.receive_limit,
+        let fills_gap = match arrival {
+            Arrival::Next => self.tracker.has_gap(),
+            arrival => arrival == Arrival::FillsGap,
         };
-        used < limit
+        let was_promised = self.counters.bytes_received < self.promised;
+        let most = self.receive_limit.saturating_mul(2);
+        used < self.receive_limit
+            || ((fills_gap || was_promised) && used.saturating_add(size + OVERHEAD) <= most)
+    }
+
+    /// Notes that the peer was told of so much room.
+    pub(super) fn note_advertised(&mut self, window: usize) {
+        self.advertised = window;
+        self.promised = self.promised.max(self.counters.bytes_received + window as u64);
     }
 
     pub(super) fn receive_used(&self) -> usize {
@@ -137,7 +145,7 @@ impl Association {
     }
 
     /// RFC 3758 §3.6, RFC 8260 §2.3.1.
-    pub(super) fn receive_forward_tsn(&mut self, now: Nanos, forward: &ForwardTsn<'_>) {
+    pub(super) fn receive_forward_tsn(&mut self, forward: &ForwardTsn<'_>) {
         if !self.is_connected() || forward.interleaved != self.interleaving {
             return;
         }
@@ -150,7 +158,9 @@ impl Association {
             return;
         }
         self.tracker.skip_to(target);
-        self.reassembly.drop_up_to(target);
+        if !forward.interleaved {
+            self.reassembly.drop_up_to(target);
+        }
         for skip in forward.skips() {
             if forward.interleaved {
                 self.reassembly.drop_messages(skip.stream, skip.unordered, skip.message);
@@ -160,7 +170,6 @@ impl Association {
             }
         }
         self.report_readable();
-        self.finish_deferred_reset();
-        let _ = now;
+        self.finish_deferred_resets();
     }
 }

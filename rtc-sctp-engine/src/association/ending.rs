@@ -132,10 +132,17 @@ impl Association {
         self.end(Event::Aborted { by_peer: true, reason });
     }
 
-    /// An ERROR chunk. Only a stale cookie needs an answer: a new handshake.
+    /// An ERROR chunk. Only a stale cookie needs an answer: a new handshake, unless the peer finds
+    /// every cookie stale.
     pub(super) fn receive_error(&mut self, now: Nanos, causes: &[u8]) {
         let stale = Parameters::new(causes).any(|c| c.kind == cause::STALE_COOKIE);
-        if stale && self.state == State::CookieEchoed {
+        if !stale || self.state != State::CookieEchoed {
+            return;
+        }
+        self.stale_cookies += 1;
+        if self.stale_cookies > self.config.max_retransmits {
+            self.fail(FailureReason::HandshakeTimeout);
+        } else {
             self.start_handshake(now);
         }
     }

@@ -7,7 +7,7 @@ use crate::inbound::TsnTracker;
 use crate::serial;
 use crate::wire::{
     COMMON_HEADER, Capabilities, Chunk, Init, InitFields, Packet, PacketWriter, cause, kind,
-    unrecognized_parameters,
+    padded, unrecognized_parameters,
 };
 use crate::{Event, FailureReason, State, ZeroChecksum};
 
@@ -147,7 +147,15 @@ impl Association {
         else {
             return false;
         };
-        packet.put_init(&fields, Some(&cookie), unrecognized_parameters(init));
+        // A report is longer than what it reports. All of them together may not be, so that the
+        // answer exceeds its cause by the cookie and our own parameters at most.
+        let mut left = init.parameters.len();
+        let reports = unrecognized_parameters(init).take_while(|unknown| {
+            let rest = left.checked_sub(4 + padded(unknown.whole.len()));
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        });
+        packet.put_init(&fields, Some(&cookie), reports);
         let length = packet.finish(false);
         buffer.truncate(length);
         self.reply(buffer);
@@ -261,6 +269,7 @@ impl Association {
             self.inbound.reset(stream);
         }
         self.reassembly.clear();
+        self.note_advertised(self.receive_limit);
         self.take_peer(cookie);
         self.ack = super::AckDue::No;
         self.errors = 0;
@@ -286,6 +295,7 @@ impl Association {
         self.pending.init = false;
         self.pending.cookie_echo = false;
         self.cookie = Vec::new();
+        self.stale_cookies = 0;
         self.outbound.rtt.clear_backoff();
         self.errors = 0;
         self.start_heartbeat(now);

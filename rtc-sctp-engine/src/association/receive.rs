@@ -25,8 +25,11 @@ impl Association {
         let tag = packet.verification_tag;
         // INIT stands alone and has no tag (RFC 9260 §6.10, §8.5.1).
         if first.kind == kind::INIT {
+            let stands_alone = packet.chunks().nth(1).is_none();
             return match Chunk::parse(&first) {
-                Some(Chunk::Init(init)) if tag == 0 => self.receive_init(now, &init),
+                Some(Chunk::Init(init)) if tag == 0 && stands_alone => {
+                    self.receive_init(now, &init)
+                }
                 _ => false,
             };
         }
@@ -93,7 +96,7 @@ impl Association {
             };
             if let Chunk::Data(data) = &chunk {
                 self.believe_established(now);
-                has_data |= self.receive_data(now, data);
+                has_data |= self.receive_data(data);
                 continue;
             }
             if !self.receive_control(now, &chunk) {
@@ -113,7 +116,7 @@ impl Association {
                 self.believe_established(now);
                 self.receive_sack(now, sack);
             }
-            Chunk::ForwardTsn(forward) => self.receive_forward_tsn(now, forward),
+            Chunk::ForwardTsn(forward) => self.receive_forward_tsn(forward),
             Chunk::Reconfig(value) => self.receive_reconfig(now, value),
             Chunk::InitAck(init) => {
                 self.receive_init_ack(now, init);

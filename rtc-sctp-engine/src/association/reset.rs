@@ -1,14 +1,19 @@
 //! Stream resets (RFC 6525).
 
+use std::collections::VecDeque;
+
 use super::Association;
 use crate::clock::Nanos;
 use crate::outbound::ResetStage;
 use crate::serial;
-use crate::wire::{PacketWriter, Reconfig, ReconfigRequest, ResetResult};
+use crate::wire::{PacketWriter, Reconfig, ReconfigRequest, ResetResult, StreamList};
 use crate::{Event, State};
 
 /// Streams reset by one request, so that it fits every packet.
 const MAX_STREAMS: usize = 200;
+/// Requests of the peer that wait for data, and answers remembered. One at a time is the rule
+/// (RFC 6525 §5.1.1), which some implementations do not keep.
+const MAX_REQUESTS: usize = 16;
 
 /// A request of ours that waits for its answer.
 #[derive(Clone, Debug)]
@@ -36,10 +41,11 @@ pub(super) struct Resets {
     pub(super) retry_at: Option<Nanos>,
     /// Sequence number of the peer's next request.
     expected: u32,
-    last_result: ResetResult,
-    deferred: Option<Deferred>,
-    /// Answers to be sent: the last two requests at most.
-    responses: Vec<(u32, ResetResult)>,
+    /// Answers to its last requests, in case it repeats one.
+    results: VecDeque<(u32, ResetResult)>,
+    deferred: Vec<Deferred>,
+    /// Answers to be sent.
+    responses: VecDeque<(u32, ResetResult)>,
 }
 
 impl Resets {
@@ -50,9 +56,9 @@ impl Resets {
             request_due: false,
             retry_at: None,
             expected: 0,
-            last_result: ResetResult::NothingToDo,
-            deferred: None,
-            responses: Vec::new(),
+            results: VecDeque::new(),
+            deferred: Vec::new(),
+            responses: VecDeque::new(),
         }
     }
 
@@ -61,16 +67,27 @@ impl Resets {
         self.expected = peer_tsn;
     }
 
+    /// Answers a request, and remembers what it said when that has to do with the request.
     fn respond(&mut self, sequence: u32, result: ResetResult) {
-        self.responses.retain(|(s, _)| *s != sequence);
-        if self.responses.len() < 2 {
-            self.responses.push((sequence, result));
+        if result != ResetResult::BadSequenceNumber {
+            replace(&mut self.results, sequence, result);
         }
+        replace(&mut self.responses, sequence, result);
     }
 
     pub(super) fn is_due(&self) -> bool {
         self.request_due || !self.responses.is_empty()
     }
+}
+
+/// Puts an answer in the place of an older one to the same request, or behind the others, of which
+/// it keeps the newest.
+fn replace(answers: &mut VecDeque<(u32, ResetResult)>, sequence: u32, result: ResetResult) {
+    answers.retain(|(other, _)| *other != sequence);
+    if answers.len() == MAX_REQUESTS {
+        answers.pop_front();
+    }
+    answers.push_back((sequence, result));
 }
 
 impl Association {
@@ -138,15 +155,13 @@ impl Association {
                 }
                 Reconfig::IncomingReset { request, streams } => {
                     if self.accept_request(request) {
-                        for stream in streams.iter() {
-                            self.want_reset(now, stream);
-                        }
-                        self.finish_request(request, ResetResult::Performed);
+                        let result = self.receive_incoming_reset(now, &streams);
+                        self.resets.respond(request, result);
                     }
                 }
                 Reconfig::Other { request } => {
                     if self.accept_request(request) {
-                        self.finish_request(request, ResetResult::Denied);
+                        self.resets.respond(request, ResetResult::Denied);
                     }
                 }
                 Reconfig::Response { request, result } => {
@@ -160,19 +175,28 @@ impl Association {
     /// an error (RFC 6525 §5.2.1).
     fn accept_request(&mut self, sequence: u32) -> bool {
         if sequence == self.resets.expected {
+            self.resets.expected = sequence.wrapping_add(1);
             return true;
         }
-        let repeated = sequence == self.resets.expected.wrapping_sub(1);
-        let result =
-            if repeated { self.resets.last_result } else { ResetResult::BadSequenceNumber };
+        let before = self.resets.results.iter().find(|(other, _)| *other == sequence);
+        let result = before.map_or(ResetResult::BadSequenceNumber, |(_, result)| *result);
         self.resets.respond(sequence, result);
         false
     }
 
-    fn finish_request(&mut self, sequence: u32, result: ResetResult) {
-        self.resets.expected = sequence.wrapping_add(1);
-        self.resets.last_result = result;
-        self.resets.respond(sequence, result);
+    /// RFC 6525 §5.2.3: the peer wants streams of ours reset. An empty list means all that we have
+    /// used.
+    fn receive_incoming_reset(&mut self, now: Nanos, streams: &StreamList<'_>) -> ResetResult {
+        let (_, limit) = self.streams.unwrap_or_default();
+        let streams: Vec<u16> = if streams.is_all() {
+            self.outbound.queue.ids().collect()
+        } else {
+            streams.iter().filter(|stream| *stream < limit).collect()
+        };
+        for stream in &streams {
+            self.want_reset(now, *stream);
+        }
+        if streams.is_empty() { ResetResult::NothingToDo } else { ResetResult::Performed }
     }
 
     /// RFC 6525 §5.2.2.
@@ -188,35 +212,34 @@ impl Association {
         known.sort_unstable();
         known.dedup();
         let deferred = Deferred { sequence, last_tsn, streams: known };
-        if waits {
-            self.finish_request(sequence, ResetResult::InProgress);
-            self.resets.deferred = Some(deferred);
-        } else {
+        if !waits {
             self.perform_reset(&deferred);
+        } else if self.resets.deferred.len() < MAX_REQUESTS {
+            self.resets.respond(sequence, ResetResult::InProgress);
+            self.resets.deferred.push(deferred);
+        } else {
+            self.resets.respond(sequence, ResetResult::OtherInProgress);
         }
     }
 
-    /// Performs the peer's reset that waited for data, when that has come.
-    pub(super) fn finish_deferred_reset(&mut self) {
-        let cumulative = self.tracker.cumulative();
-        if let Some(deferred) = self.resets.deferred.take_if(|d| d.last_tsn <= cumulative) {
-            self.perform_reset(&deferred);
+    /// Performs the resets of the peer that waited for data, as far as that has come.
+    #[inline]
+    pub(super) fn finish_deferred_resets(&mut self) {
+        if !self.resets.deferred.is_empty() {
+            let cumulative = self.tracker.cumulative();
+            let waited = self.resets.deferred.extract_if(.., |d| d.last_tsn <= cumulative);
+            let due: Vec<Deferred> = waited.collect();
+            due.iter().for_each(|reset| self.perform_reset(reset));
         }
     }
 
     fn perform_reset(&mut self, reset: &Deferred) {
+        self.reassembly.drop_streams(&reset.streams);
         for stream in &reset.streams {
-            self.reassembly.drop_stream(*stream);
             self.inbound.reset(*stream);
             self.events.push_back(Event::StreamResetByPeer(*stream));
         }
-        // A later request may have come meanwhile only if the peer broke the rule of one at a
-        // time; its number then stays the one expected.
-        if reset.sequence == self.resets.expected
-            || reset.sequence == self.resets.expected.wrapping_sub(1)
-        {
-            self.finish_request(reset.sequence, ResetResult::Performed);
-        }
+        self.resets.respond(reset.sequence, ResetResult::Performed);
     }
 
     /// RFC 6525 §5.2.7.
@@ -248,10 +271,10 @@ impl Association {
     /// Appends what is due to the packet.
     pub(super) fn write_resets(&mut self, packet: &mut PacketWriter<'_>) {
         let responses = &mut self.resets.responses;
-        while let Some((sequence, result)) = responses.first()
+        while let Some((sequence, result)) = responses.front()
             && packet.put_reconfig_response(*sequence, *result)
         {
-            responses.remove(0);
+            responses.pop_front();
         }
         if !self.resets.request_due {
             return;

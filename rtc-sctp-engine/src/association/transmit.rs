@@ -100,7 +100,7 @@ impl Association {
         let advertised = u32::try_from(window).unwrap_or(u32::MAX);
         let cumulative = self.tracker.cumulative() as u32;
         if packet.put_sack(cumulative, advertised, &self.gaps, &duplicates) {
-            self.advertised = window;
+            self.note_advertised(window);
             self.ack = AckDue::No;
             self.unacked_packets = 0;
         }

@@ -23,12 +23,10 @@ struct Key {
 struct Run {
     /// Sequence of the last fragment.
     last: u64,
-    last_tsn: Tsn,
     stream: u16,
     message: u32,
     ppid: u32,
     unordered: bool,
-    interleaved: bool,
     beginning: bool,
     ending: bool,
     truncated: bool,
@@ -79,7 +77,6 @@ impl Reassembly {
                 let grown = append(&mut run.data, data.payload, self.max_message_size);
                 run.truncated |= grown < data.payload.len();
                 run.last = key.sequence;
-                run.last_tsn = run.last_tsn.max(tsn);
                 run.ending = data.ending;
                 self.used += grown;
                 let (start, done) = (*start, run.beginning && run.ending);
@@ -89,7 +86,7 @@ impl Reassembly {
                 start
             }
             _ => {
-                self.start_run(tsn, key, data);
+                self.start_run(key, data);
                 key
             }
         };
@@ -112,7 +109,7 @@ impl Reassembly {
         }
     }
 
-    fn start_run(&mut self, tsn: Tsn, key: Key, data: &Data<'_>) {
+    fn start_run(&mut self, key: Key, data: &Data<'_>) {
         // Messages of a transfer tend to be of one size: room for the whole saves the copies of
         // growing. Bounded, because a peer decides how many runs there are.
         let room = if self.runs.len() * self.last_message_size < self.reserve {
@@ -127,12 +124,10 @@ impl Reassembly {
             key,
             Run {
                 last: key.sequence,
-                last_tsn: tsn,
                 stream: data.stream,
                 message: data.message,
                 ppid: data.ppid,
                 unordered: data.unordered,
-                interleaved: data.interleaved,
                 beginning: data.beginning,
                 ending: data.ending,
                 truncated: kept < data.payload.len(),
@@ -157,16 +152,18 @@ impl Reassembly {
         let grown = append(&mut run.data, &next.data, self.max_message_size);
         run.truncated |= next.truncated || grown < next.data.len();
         run.last = next.last;
-        run.last_tsn = run.last_tsn.max(next.last_tsn);
         run.ending = next.ending;
         self.used = self.used - OVERHEAD - next.data.len() + grown;
         if run.beginning && run.ending { self.take(start) } else { None }
     }
 
     fn take(&mut self, key: Key) -> Option<Complete> {
-        let run = self.runs.remove(&key)?;
-        self.used -= run.data.len() + OVERHEAD;
+        let mut run = self.drop_run(&key)?;
         self.last_message_size = run.data.len();
+        // Room that was reserved for a message like the one before is not kept by a smaller one.
+        if run.data.capacity() > 2 * run.data.len() {
+            run.data.shrink_to_fit();
+        }
         Some(Complete {
             stream: run.stream,
             message: run.message,
@@ -183,44 +180,65 @@ impl Reassembly {
         self.used = 0;
     }
 
-    /// Drops the runs for which `gone` says so, given stream, message, unordered and last TSN.
-    fn drop_runs(&mut self, mut gone: impl FnMut(&Run) -> bool) {
+    fn drop_run(&mut self, key: &Key) -> Option<Run> {
+        let run = self.runs.remove(key)?;
+        self.used -= run.data.len() + OVERHEAD;
+        Some(run)
+    }
+
+    /// Drops the parts of DATA that cannot become complete once the peer gave up everything up to
+    /// `cumulative` (RFC 3758 §3.6).
+    pub(crate) fn drop_up_to(&mut self, cumulative: Tsn) {
+        // Their runs are in the order of their TSNs.
+        while let Some((key, run)) = self.runs.first_key_value()
+            && run.last <= cumulative
+        {
+            let key = *key;
+            self.drop_run(&key);
+        }
+    }
+
+    /// Drops the parts of I-DATA messages of one stream up to `message` (RFC 8260 §2.3.1).
+    pub(crate) fn drop_messages(&mut self, stream: u16, unordered: bool, message: u32) {
+        let group = group_of(stream, unordered);
+        // Half of all numbers are those up to this one (RFC 1982).
+        let oldest = message.wrapping_sub(u32::MAX / 2);
+        if oldest <= message {
+            self.drop_range(group, oldest, message);
+        } else {
+            self.drop_range(group, oldest, u32::MAX);
+            self.drop_range(group, 0, message);
+        }
+    }
+
+    fn drop_range(&mut self, group: u32, first: u32, last: u32) {
+        let from = Key { group, message: first, sequence: 0 };
+        let to = Key { group, message: last, sequence: u64::MAX };
+        while let Some((key, _)) = self.runs.range(from..=to).next() {
+            let key = *key;
+            self.drop_run(&key);
+        }
+    }
+
+    /// Drops the parts of messages of the streams, which are sorted.
+    pub(crate) fn drop_streams(&mut self, streams: &[u16]) {
         let used = &mut self.used;
         self.runs.retain(|_, run| {
-            let drop = gone(run);
-            if drop {
-                *used -= run.data.len() + OVERHEAD;
-            }
-            !drop
+            let keep = streams.binary_search(&run.stream).is_err();
+            *used -= if keep { 0 } else { run.data.len() + OVERHEAD };
+            keep
         });
     }
+}
 
-    /// Drops what cannot become complete once the peer gave up everything up to `cumulative`
-    /// (RFC 3758 §3.6).
-    pub(crate) fn drop_up_to(&mut self, cumulative: Tsn) {
-        self.drop_runs(|run| !run.interleaved && run.last_tsn <= cumulative);
-    }
-
-    /// Drops the parts of messages of one stream up to `message` (RFC 8260 §2.3.1).
-    pub(crate) fn drop_messages(&mut self, stream: u16, unordered: bool, message: u32) {
-        self.drop_runs(|run| {
-            run.interleaved
-                && run.stream == stream
-                && run.unordered == unordered
-                && message.wrapping_sub(run.message) < u32::MAX / 2
-        });
-    }
-
-    /// Drops the parts of messages of one stream.
-    pub(crate) fn drop_stream(&mut self, stream: u16) {
-        self.drop_runs(|run| run.stream == stream);
-    }
+fn group_of(stream: u16, unordered: bool) -> u32 {
+    u32::from(stream) | u32::from(unordered) << 16
 }
 
 fn key_of(tsn: Tsn, data: &Data<'_>) -> Key {
     if data.interleaved {
         Key {
-            group: u32::from(data.stream) | u32::from(data.unordered) << 16,
+            group: group_of(data.stream, data.unordered),
             message: data.message,
             sequence: u64::from(data.fragment),
         }

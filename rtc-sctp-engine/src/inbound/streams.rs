@@ -7,13 +7,15 @@ use super::OVERHEAD;
 use super::reassembly::Complete;
 use crate::Message;
 
+/// Queues kept for the next stream, and messages that each may have room for.
+const SPARES: usize = 8;
+const SPARE_CAPACITY: usize = 256;
+
 #[derive(Debug, Default)]
 struct InStream {
     /// Next sequence number (DATA) or message id (I-DATA) to deliver, unwrapped. Starts at 0 and
     /// compares modulo the width on the wire.
     next: u64,
-    /// Complete ordered messages ahead of `next`.
-    waiting: BTreeMap<u64, Message>,
     readable: VecDeque<Message>,
     /// Whether `StreamReadable` was reported and `read` has not returned `None` since.
     reported: bool,
@@ -23,6 +25,11 @@ struct InStream {
 #[derive(Debug, Default)]
 pub(crate) struct InStreams {
     streams: Vec<Option<Box<InStream>>>,
+    /// Complete ordered messages ahead of the `next` of their stream, by stream and number.
+    waiting: BTreeMap<(u16, u64), Message>,
+    /// Queues that became empty, for the streams that need one next: a stream that was busy once
+    /// is not to keep the room of its longest queue.
+    spare: Vec<VecDeque<Message>>,
     limit: u16,
     used: usize,
     newly_readable: VecDeque<u16>,
@@ -42,6 +49,7 @@ impl InStreams {
         self.used
     }
 
+    /// The stream with a queue.
     fn stream(&mut self, id: u16) -> Option<&mut InStream> {
         if id >= self.limit {
             return None;
@@ -50,7 +58,13 @@ impl InStreams {
         if self.streams.len() <= index {
             self.streams.resize_with(index + 1, || None);
         }
-        Some(self.streams[index].get_or_insert_default())
+        let stream = self.streams[index].get_or_insert_default();
+        if stream.readable.capacity() == 0
+            && let Some(spare) = self.spare.pop()
+        {
+            stream.readable = spare;
+        }
+        Some(stream)
     }
 
     /// Delivers a complete message, or keeps it until those before it are there.
@@ -66,8 +80,8 @@ impl InStreams {
             if at == stream.next {
                 stream.next += 1;
                 stream.readable.push_back(message);
-                stream.release();
-            } else if let Entry::Vacant(place) = stream.waiting.entry(at) {
+                self.release(id);
+            } else if let Entry::Vacant(place) = self.waiting.entry((id, at)) {
                 place.insert(message);
             } else {
                 // Two messages with one sequence number: the peer is broken; the first one stays.
@@ -82,23 +96,37 @@ impl InStreams {
     pub(crate) fn skip_past(&mut self, id: u16, sequence: u32, interleaved: bool) {
         let Some(stream) = self.stream(id) else { return };
         let Some(at) = unwrap_sequence(stream.next, sequence, interleaved) else { return };
-        while let Some(entry) = stream.waiting.first_entry() {
-            if *entry.key() > at {
-                break;
-            }
-            stream.readable.push_back(entry.remove());
-        }
         stream.next = at + 1;
-        stream.release();
+        let passed: Vec<_> = self.waiting.range((id, 0)..=(id, at)).map(|(key, _)| *key).collect();
+        for key in passed {
+            if let (Some(message), Some(stream)) = (self.waiting.remove(&key), self.stream(id)) {
+                stream.readable.push_back(message);
+            }
+        }
+        self.release(id);
         self.report(id);
+    }
+
+    /// Makes readable what waited for the `next` of the stream.
+    fn release(&mut self, id: u16) {
+        let Self { streams, waiting, .. } = self;
+        let Some(Some(stream)) = streams.get_mut(usize::from(id)) else { return };
+        while !waiting.is_empty()
+            && let Some(message) = waiting.remove(&(id, stream.next))
+        {
+            stream.readable.push_back(message);
+            stream.next += 1;
+        }
     }
 
     /// Starts a stream anew after the peer reset it. What is complete stays readable.
     pub(crate) fn reset(&mut self, id: u16) {
-        let Some(Some(stream)) = self.streams.get_mut(usize::from(id)) else { return };
-        for message in std::mem::take(&mut stream.waiting).into_values() {
-            self.used -= message.data.len() + OVERHEAD;
+        while let Some((key, _)) = self.waiting.range((id, 0)..=(id, u64::MAX)).next() {
+            let key = *key;
+            let size = self.waiting.remove(&key).map_or(0, |message| message.data.len());
+            self.used -= size + OVERHEAD;
         }
+        let Some(Some(stream)) = self.streams.get_mut(usize::from(id)) else { return };
         stream.next = 0;
         if stream.readable.is_empty() && !stream.reported {
             self.streams[usize::from(id)] = None;
@@ -129,17 +157,13 @@ impl InStreams {
             Some(message) => self.used -= message.data.len() + OVERHEAD,
             None => stream.reported = false,
         }
-        message
-    }
-}
-
-impl InStream {
-    /// Makes readable what waited for `next`.
-    fn release(&mut self) {
-        while let Some(message) = self.waiting.remove(&self.next) {
-            self.readable.push_back(message);
-            self.next += 1;
+        if stream.readable.is_empty() && stream.readable.capacity() > 0 {
+            let queue = std::mem::take(&mut stream.readable);
+            if queue.capacity() <= SPARE_CAPACITY && self.spare.len() < SPARES {
+                self.spare.push(queue);
+            }
         }
+        message
     }
 }
 

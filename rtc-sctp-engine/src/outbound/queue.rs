@@ -447,6 +447,11 @@ impl SendQueue {
         }
     }
 
+    /// Ids of the streams that were used.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u16> {
+        (0..=u16::MAX).zip(&self.streams).filter(|(_, stream)| stream.is_some()).map(|(id, _)| id)
+    }
+
     pub(crate) fn resets_wanted(&self) -> bool {
         !self.resets_wanted.is_empty()
     }

@@ -24,7 +24,7 @@ pub(crate) struct Init<'a> {
     pub(crate) outbound_streams: u16,
     pub(crate) inbound_streams: u16,
     pub(crate) initial_tsn: u32,
-    parameters: &'a [u8],
+    pub(crate) parameters: &'a [u8],
 }
 
 /// The extensions an endpoint declares.

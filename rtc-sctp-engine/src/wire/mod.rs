@@ -17,7 +17,7 @@ pub(crate) use chunk::{Chunk, Data, ForwardTsn, kind};
 pub(crate) use init::{Capabilities, Init, unrecognized_parameters};
 pub(crate) use packet::{Packet, RawChunk, checksum_matches};
 pub(crate) use parameter::Parameters;
-pub(crate) use reconfig::{Reconfig, ResetResult};
+pub(crate) use reconfig::{Reconfig, ResetResult, StreamList};
 pub(crate) use sack::Sack;
 pub(crate) use writer::{InitFields, PacketWriter, ReconfigRequest};
 
@@ -76,7 +76,9 @@ pub fn inspect_packet(bytes: &[u8]) -> Option<usize> {
             }
             Chunk::Reconfig(value) => {
                 for parameter in Reconfig::parse_all(value) {
-                    if let Reconfig::OutgoingReset { streams, .. } = parameter {
+                    if let Reconfig::OutgoingReset { streams, .. }
+                    | Reconfig::IncomingReset { streams, .. } = parameter
+                    {
                         let _ = streams.iter().count();
                     }
                 }

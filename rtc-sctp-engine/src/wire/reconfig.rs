@@ -43,6 +43,8 @@ pub(crate) enum ResetResult {
     NothingToDo,
     Performed,
     Denied,
+    /// Another request has to come to its end first.
+    OtherInProgress,
     BadSequenceNumber,
     InProgress,
 }
@@ -53,6 +55,7 @@ impl ResetResult {
             ResetResult::NothingToDo => 0,
             ResetResult::Performed => 1,
             ResetResult::Denied => 2,
+            ResetResult::OtherInProgress => 4,
             ResetResult::BadSequenceNumber => 5,
             ResetResult::InProgress => 6,
         }
@@ -63,6 +66,7 @@ impl ResetResult {
         match code {
             0 => ResetResult::NothingToDo,
             1 => ResetResult::Performed,
+            4 => ResetResult::OtherInProgress,
             5 => ResetResult::BadSequenceNumber,
             6 => ResetResult::InProgress,
             _ => ResetResult::Denied,
