@@ -1,7 +1,7 @@
 //! Media: what the packets of a track pass, timestamps, SSRCs in descriptions.
 
 use super::Case;
-use super::tracks::{Linked, VIDEO, rtp};
+use super::tracks::{AUDIO, Linked, VIDEO, pair, receiver_report, rtp};
 use crate::ffi::*;
 use crate::inbox::{Event, QUIET};
 use crate::lab::Lab;
@@ -27,6 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a bit rate is asked for", bitrate).fixes("REMB exponent"),
         Case::new("NULL callbacks are refused", null_callbacks).fixes("B-45"),
         Case::new("the interceptor drops, forwards and replaces", interceptor).fixes("B-26"),
+        Case::new("the interceptor answers for every track", interceptor_of_two).fixes("B-26"),
         Case::new("what a track announces is told", announced),
         Case::new("SSRCs of a description are read and written", ssrcs_of_type),
         Case::new("frames arrive as they were sent", frames),
@@ -364,6 +365,54 @@ fn interceptor(lab: &Lab) {
     assert_eq!(far.wait_messages(3)[2].bytes(), rtp(96, 4, 42, 20));
     lab.lib.delete_null_opaque();
     assert!(lab.lib.opaque_round(&mut [1, 2, 3]));
+}
+
+/// Two tracks, and what an interceptor answers goes to the one that it names.
+fn interceptor_of_two(lab: &Lab) {
+    let pair = pair(lab.partner(), lab.lib);
+    let near = [AUDIO, VIDEO].map(|description| pair.a.track(description));
+    pair.a.set_local("offer");
+    let far = [0, 1].map(|n| pair.b.incoming_track(n));
+    for track in near.iter().chain(&far) {
+        track.wait_open();
+    }
+    let code = lab.lib.intercept(pair.b.id, |packet| match (packet[1], packet[3]) {
+        (111 | 96, 1) => Answer::Drop,
+        (111, 3) => Answer::Replace(rtp(111, 33, 43, 5)),
+        // Of the other track.
+        (96, 3) => Answer::Replace(rtp(111, 34, 43, 5)),
+        // No packet at all.
+        (96, 4) => Answer::Replace(vec![0x80; 5]),
+        _ => Answer::Forward,
+    });
+    assert_eq!(code, OK);
+    for sequence in 1..=5 {
+        near[0].send_binary(&rtp(111, sequence, 43, 20));
+        near[1].send_binary(&rtp(96, sequence, 42, 20));
+    }
+    near[1].send_binary(&receiver_report(42));
+    let expected = [
+        vec![
+            rtp(111, 2, 43, 20),
+            rtp(111, 33, 43, 5),
+            rtp(111, 34, 43, 5),
+            rtp(111, 4, 43, 20),
+            rtp(111, 5, 43, 20),
+        ],
+        vec![rtp(96, 2, 42, 20), rtp(96, 5, 42, 20), receiver_report(42)],
+    ];
+    for (track, expected) in far.iter().zip(expected) {
+        let mut came = track.wait_messages(expected.len());
+        // Audio and video go out in batches of their own, so one may overtake the other.
+        came.sort_by_key(|message| message.bytes()[3]);
+        let mut expected = expected;
+        expected.sort_by_key(|packet| packet[3]);
+        let came: Vec<_> = came.iter().map(|message| message.bytes().to_vec()).collect();
+        assert_eq!(came, expected);
+    }
+    assert_eq!(lab.lib.set_interceptor_null(pair.b.id), OK);
+    std::thread::sleep(QUIET);
+    assert_eq!([far[0].messages().len(), far[1].messages().len()], [5, 3]);
 }
 
 fn announced(lab: &Lab) {

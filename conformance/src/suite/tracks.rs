@@ -31,6 +31,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a track is described as it was made", described),
         Case::new("G722 is audio", g722).fixes("B-22"),
         Case::new("codes of what a track cannot send", refused),
+        Case::new("a packet that no datagram holds is refused", oversized)
+            .fixes("oversized packets"),
         Case::new("directions are kept", directions),
         Case::new("a mid names one track", same_mid),
         Case::new("an answer repeats no stream of the offerer", simulcast).fixes("B-11"),
@@ -38,6 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("retransmission formats are kept", rtx),
         Case::new("the queue of a track can be looked at", peek).fixes("B-7"),
         Case::new("a closed track stays closed", closed),
+        Case::new("packets of a closed track reach no other", closed_alone),
         Case::new("closing a track asks for negotiation", closing_asks),
         Case::new("a track added to a connection without media opens", late).fixes("media later"),
         Case::new("a removed track is closed on both sides", removed).fixes("B-8"),
@@ -54,7 +57,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 pub(super) const VIDEO: &str = "video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\na=sendrecv\r\n\
      a=rtpmap:96 VP8/90000\r\na=ssrc:42 cname:us\r\n";
-const AUDIO: &str = "audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:a\r\na=sendrecv\r\n\
+pub(super) const AUDIO: &str = "audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:a\r\na=sendrecv\r\n\
      a=rtpmap:111 opus/48000/2\r\na=ssrc:43 cname:us\r\n";
 const MID: &str = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
 
@@ -93,12 +96,12 @@ pub(super) fn rtp(payload_type: u8, sequence: u16, ssrc: u32, payload: usize) ->
 }
 
 /// A receiver report without blocks.
-fn receiver_report(ssrc: u32) -> Vec<u8> {
+pub(super) fn receiver_report(ssrc: u32) -> Vec<u8> {
     [&[0x80, 201, 0, 1][..], &ssrc.to_be_bytes()].concat()
 }
 
 /// Sends packets and waits until all have come.
-fn cross(from: &Channel, to: &Channel, packets: &[Vec<u8>]) {
+pub(super) fn cross(from: &Channel, to: &Channel, packets: &[Vec<u8>]) {
     let before = to.messages().len();
     for packet in packets {
         from.send_binary(packet);
@@ -207,12 +210,26 @@ fn refused(lab: &Lab) {
     near.wait_open();
     rows.code("a runt", lib.send_binary(near.id, &[0x80; 11]), FAILURE);
     rows.code("NULL", lib.send_raw(near.id, None, 1), INVALID);
+    rows.code("no bytes", lib.send_binary(near.id, &[]), FAILURE);
     rows.code("a packet", lib.send_binary(near.id, &rtp(96, 1, 42, 10)), OK);
     rows.equal("nothing is buffered", near.by_id(ById::BUFFERED_AMOUNT), 0);
     rows.equal("what fits", near.by_id(ById::MAX_MESSAGE_SIZE), 1220);
     near.by_id(ById::CLOSE);
     rows.code("once closed", lib.send_binary(near.id, &rtp(96, 2, 42, 10)), FAILURE);
     rows.equal("it is closed", near.is_closed(), true);
+}
+
+fn oversized(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.partner(), VIDEO);
+    let send = |sequence, bytes: usize| {
+        lab.lib.send_binary(linked.near.id, &rtp(96, sequence, 42, bytes - 12))
+    };
+    let mut rows = Rows::new();
+    rows.code("more than a datagram holds", send(1, 66_000), FAILURE);
+    rows.code("more than one holds when protected", send(2, 65_001), FAILURE);
+    rows.code("a packet", send(3, 1000), OK);
+    let came: Vec<_> = linked.far.wait_messages(1).iter().map(|m| m.bytes().len()).collect();
+    rows.equal("what came", came, vec![1000]);
 }
 
 fn directions(lab: &Lab) {
@@ -264,6 +281,28 @@ fn closed(lab: &Lab) {
     assert_eq!(linked.near.by_id(ById::CLOSE), OK);
     assert_eq!(linked.near.count(&Event::Closed), 1);
     assert!(!linked.near.is_open());
+}
+
+fn closed_alone(lab: &Lab) {
+    let pair = pair(lab.partner(), lab.lib);
+    let near = [AUDIO, VIDEO].map(|description| pair.a.track(description));
+    pair.a.set_local("offer");
+    let far = [0, 1].map(|n| pair.b.incoming_track(n));
+    for track in near.iter().chain(&far) {
+        track.wait_open();
+    }
+    cross(&near[0], &far[0], &[rtp(111, 1, 43, 10)]);
+    cross(&near[1], &far[1], &[rtp(96, 1, 42, 10)]);
+    assert_eq!(far[1].by_id(ById::CLOSE), OK);
+    // The peer has not been told, and goes on. What it sends last shows that the rest has come.
+    for sequence in 2..12 {
+        near[1].send_binary(&rtp(96, sequence, 42, 10));
+        near[1].send_binary(&rtp(96, sequence, 4200, 10));
+        near[1].send_binary(&receiver_report(42));
+    }
+    cross(&near[0], &far[0], &[rtp(111, 2, 43, 10)]);
+    std::thread::sleep(QUIET);
+    assert_eq!((far[0].messages().len(), far[1].messages().len()), (2, 1));
 }
 
 fn closing_asks(lab: &Lab) {
