@@ -28,6 +28,10 @@ pub const RECEIVE_QUEUE_MESSAGES: usize = 1024;
 /// How many bytes wait in a channel before its peer is throttled.
 pub const RECEIVE_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
+/// How many bytes wait in all data channels of a connection together before those that hold most
+/// are throttled; more where messages may be larger than half of it.
+pub const CONNECTION_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Settings of a peer connection.
 #[derive(Clone, Debug)]
 pub struct Configuration {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::budget::Budget;
 use super::{Channel, Message, Port, Source, news};
 use crate::config::{DEFAULT_REMOTE_MAX_MESSAGE_SIZE, Reliability};
 use crate::error::{Error, Result};
@@ -52,6 +53,7 @@ pub struct DataChannel {
 impl DataChannel {
     pub(crate) fn new(
         peer: Weak<Peer>,
+        budget: Arc<Budget>,
         label: Vec<u8>,
         protocol: Vec<u8>,
         reliability: Reliability,
@@ -71,7 +73,7 @@ impl DataChannel {
                 confirmed: false,
                 outgoing: VecDeque::new(),
             }),
-            port: Port::new(),
+            port: Port::within(budget),
         })
     }
 
@@ -114,8 +116,8 @@ impl DataChannel {
     /// True while another received message can be queued; otherwise the core is told to resume
     /// once the application has taken some. Nobody takes messages of a closed channel from the
     /// network: they are dropped, not queued.
-    pub(crate) fn has_room(&self) -> bool {
-        self.is_closed() || self.port.has_room()
+    pub(crate) fn has_room(&self, stream: u16) -> bool {
+        self.is_closed() || self.port.has_room_on(stream)
     }
 
     /// Marks the channel open; false when it was open or closed already.
@@ -158,6 +160,12 @@ impl Channel for DataChannel {
         if closed_now {
             self.port.tell_closed();
         }
+    }
+
+    fn delete(&self) {
+        self.close();
+        self.port.close_gate();
+        self.port.discard_received(self);
     }
 
     fn is_open(&self) -> bool {

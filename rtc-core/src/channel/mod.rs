@@ -6,6 +6,7 @@
 use crate::error::Result;
 
 mod backlog;
+mod budget;
 mod data_channel;
 mod media;
 mod message;
@@ -14,6 +15,7 @@ mod slots;
 mod track;
 
 pub(crate) use backlog::Backlog;
+pub(crate) use budget::Budget;
 pub use data_channel::DataChannel;
 pub(crate) use data_channel::Phase;
 pub use media::{BitrateHandler, FrameHandler};
@@ -73,7 +75,7 @@ pub trait Channel: Source + Send + Sync {
     }
 
     /// Closes the channel, waits for callbacks that run on other threads, and lets none begin
-    /// afterwards. From inside a callback of this channel it does not wait for that one.
+    /// afterwards. What a data channel has received and nobody took is dropped. From inside a callback of this channel it does not wait for that one.
     fn delete(&self) {
         self.close();
         self.port().close_gate();

@@ -6,10 +6,12 @@
 //! channel in an order that suits applications.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
+use super::budget::Budget;
 use super::message::Message;
 use super::slots::{AVAILABLE, CLOSED, ERROR, LOW, MESSAGE, OPEN, Slots};
 use super::{ErrorHandler, Handler, MessageHandler};
@@ -18,6 +20,10 @@ use crate::runtime::gate::{Gate, Slot};
 
 /// How many messages of a channel are delivered before other channels have their turn.
 const TURN: usize = 256;
+
+/// What a message that waits costs besides its payload, in bytes: its place in the queue, and what
+/// an allocation takes at least.
+const MESSAGE_OVERHEAD: usize = 128;
 
 /// What waits to be told to the application, as bits.
 pub(crate) mod news {
@@ -50,6 +56,8 @@ pub struct Port {
     gate: Gate,
     news: AtomicU8,
     rung: AtomicBool,
+    /// Shared with other channels; without one the queue's own bounds are all.
+    budget: Option<Arc<Budget>>,
     /// The callbacks stay when the channel has closed, and what they missed as well.
     lasting: bool,
 }
@@ -60,12 +68,39 @@ struct State {
     announced: bool,
     received: VecDeque<Message>,
     received_bytes: usize,
-    /// Messages stay in the transport because the queue is full.
-    throttled: bool,
+    /// Messages stay in the transport until no more than this waits here.
+    throttled: Option<Amount>,
     /// Bytes of messages that the transport has not taken yet.
     buffered: usize,
     low_threshold: usize,
     errors: Vec<String>,
+}
+
+/// How much waits in a queue.
+#[derive(Clone, Copy)]
+struct Amount {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Amount {
+    /// What fills a queue.
+    const FULL: Self = Self { messages: RECEIVE_QUEUE_MESSAGES, bytes: RECEIVE_QUEUE_BYTES };
+
+    fn half(self) -> Self {
+        Self { messages: self.messages / 2, bytes: self.bytes / 2 }
+    }
+
+    /// Memory that it takes, in bytes.
+    fn cost(self) -> usize {
+        self.bytes + self.messages * MESSAGE_OVERHEAD
+    }
+}
+
+impl State {
+    fn amount(&self) -> Amount {
+        Amount { messages: self.received.len(), bytes: self.received_bytes }
+    }
 }
 
 impl Port {
@@ -76,14 +111,24 @@ impl Port {
             gate: Gate::new(),
             news: AtomicU8::new(0),
             rung: AtomicBool::new(false),
+            budget: None,
             lasting: false,
         }
+    }
+
+    /// A port whose queue is bounded by a budget as well, which others share.
+    pub(super) fn within(budget: Arc<Budget>) -> Self {
+        let mut port = Self::new();
+        port.budget = Some(budget);
+        port
     }
 
     /// A port whose callbacks stay until the channel is deleted: they may be set after it closed.
     #[cfg(feature = "websocket")]
     pub(crate) fn lasting() -> Self {
-        Self { lasting: true, ..Self::new() }
+        let mut port = Self::new();
+        port.lasting = true;
+        port
     }
 
     // For the application.
@@ -112,15 +157,39 @@ impl Port {
         }
         let message = state.received.pop_front()?;
         state.received_bytes -= message.data.len();
-        let drained = state.throttled
-            && state.received.len() <= RECEIVE_QUEUE_MESSAGES / 2
-            && state.received_bytes <= RECEIVE_QUEUE_BYTES / 2;
-        if drained {
-            state.throttled = false;
-            drop(state);
+        let now = state.amount();
+        let drained = state
+            .throttled
+            .take_if(|goal| now.messages <= goal.messages && now.bytes <= goal.bytes)
+            .is_some();
+        drop(state);
+        let taken = Amount { messages: 1, bytes: message.data.len() };
+        if self.give_back(taken) || drained {
             source.resume();
         }
         Some(message)
+    }
+
+    /// Drops the messages that wait.
+    pub(super) fn discard_received(&self, source: &(impl Source + ?Sized)) {
+        if self.drop_received() {
+            source.resume();
+        }
+    }
+
+    /// True when another channel may be waiting for what became free.
+    fn drop_received(&self) -> bool {
+        let mut state = self.state.lock();
+        let dropped = state.amount();
+        let messages = std::mem::take(&mut state.received);
+        state.received_bytes = 0;
+        drop(state);
+        drop(messages);
+        self.give_back(dropped)
+    }
+
+    fn give_back(&self, amount: Amount) -> bool {
+        self.budget.as_ref().is_some_and(|budget| budget.give_back(amount.cost()))
     }
 
     pub(super) fn on_open(&self, source: &(impl Source + ?Sized), handler: Option<Handler>) {
@@ -223,13 +292,31 @@ impl Port {
     /// once the application has taken some.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.state.lock();
-        state.throttled = state.received.len() >= RECEIVE_QUEUE_MESSAGES
-            || state.received_bytes >= RECEIVE_QUEUE_BYTES;
-        !state.throttled
+        let now = state.amount();
+        let full = now.messages >= Amount::FULL.messages || now.bytes >= Amount::FULL.bytes;
+        state.throttled = full.then(|| Amount::FULL.half());
+        !full
+    }
+
+    /// The same for the channel of `stream`, which may also have to wait for others that share its
+    /// budget.
+    pub(super) fn has_room_on(&self, stream: u16) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let Some(budget) = &self.budget else { return true };
+        let mut state = self.state.lock();
+        let now = state.amount();
+        let admitted = budget.admits(stream, now.cost());
+        state.throttled = (!admitted).then(|| now.half());
+        admitted
     }
 
     /// Queues a received message.
     pub(crate) fn push_received(&self, message: Message) {
+        if let Some(budget) = &self.budget {
+            budget.take(Amount { messages: 1, bytes: message.data.len() }.cost());
+        }
         let mut state = self.state.lock();
         state.received_bytes += message.data.len();
         state.received.push_back(message);
@@ -268,7 +355,7 @@ impl Port {
     /// True while messages stay in the transport because the queue is full.
     #[cfg(test)]
     pub(crate) fn is_throttled(&self) -> bool {
-        self.state.lock().throttled
+        self.state.lock().throttled.is_some()
     }
 
     /// Set while the channel waits in its lane.
@@ -365,5 +452,12 @@ impl Port {
             handler(message);
         }
         true
+    }
+}
+
+impl Drop for Port {
+    /// Channels that wait for what this one held go on when the next packet comes.
+    fn drop(&mut self) {
+        self.drop_received();
     }
 }

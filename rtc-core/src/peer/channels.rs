@@ -59,6 +59,7 @@ impl PeerCore {
         }
         let channel = DataChannel::new(
             self.peer.clone(),
+            Arc::clone(&self.budget),
             label,
             init.protocol,
             init.reliability,
@@ -106,7 +107,7 @@ impl PeerCore {
             };
             match sctp.send(now, stream, ppid, options, data.clone()) {
                 Ok(()) => return Ok(()),
-                Err(SendError::BufferFull) => self.waiting.push_back(stream),
+                Err(SendError::BufferFull) => self.waiting.push(stream),
                 // It waits until the earlier use of the stream has been reset.
                 Err(SendError::StreamResetting) => {}
                 Err(error) => return Err(Error::failure("message not sent").caused_by(error)),
@@ -140,9 +141,15 @@ impl PeerCore {
         true
     }
 
-    /// The application took messages of a stream that was throttled.
+    /// The application took messages of a stream: it or others may have been throttled.
     pub(crate) fn resume_stream(&mut self, now: Instant, stream: u16) {
         self.read_stream(now, stream);
+        self.handle_sctp_events(now);
+    }
+
+    /// The application gets a channel that the peer made, so there is room for another one.
+    pub(crate) fn hand_over(&mut self, now: Instant, channel: &DataChannel) {
+        self.intake.remove(channel);
         self.handle_sctp_events(now);
     }
 
@@ -228,8 +235,8 @@ impl PeerCore {
             Err(error @ (SendError::BufferFull | SendError::StreamResetting)) => {
                 let Some(entry) = self.streams.get(&stream) else { return };
                 entry.channel.state.lock().outgoing.push_front((ppid::CONTROL, data));
-                if error == SendError::BufferFull && !self.waiting.contains(&stream) {
-                    self.waiting.push_back(stream);
+                if error == SendError::BufferFull {
+                    self.waiting.push(stream);
                 }
             }
             Err(error) => {
@@ -243,10 +250,11 @@ impl PeerCore {
     /// Moves complete messages from SCTP into the channel, as far as it has room.
     pub(super) fn read_stream(&mut self, now: Instant, stream: u16) {
         loop {
-            if let Some(entry) = self.streams.get(&stream)
-                && !entry.channel.has_room()
-            {
-                return;
+            match self.streams.get(&stream) {
+                Some(entry) if !entry.channel.has_room(stream) => return,
+                // What comes may open a channel.
+                None if self.intake.is_full() => return self.intake.hold_back(stream),
+                _ => {}
             }
             let Some(message) = self.sctp.as_mut().and_then(|sctp| sctp.read(stream)) else {
                 break;
@@ -254,6 +262,19 @@ impl PeerCore {
             self.handle_message(now, message);
         }
         self.finish_reset_by_peer(now, stream);
+    }
+
+    /// Reads the streams that had to wait, as far as there is room now.
+    pub(super) fn read_waiting_streams(&mut self, now: Instant) {
+        while let Some(stream) = self.budget.next_ready() {
+            self.read_stream(now, stream);
+        }
+        while let Some((stream, reset)) = self.intake.next_ready() {
+            self.read_stream(now, stream);
+            if reset {
+                self.handle_reset_by_peer(now, stream);
+            }
+        }
     }
 
     /// Moves everything that SCTP still holds into the channels, because it goes away.
@@ -336,21 +357,20 @@ impl PeerCore {
             note(Level::Warn, || {
                 format!("data channel refused: stream {stream} is not the peer's to open")
             });
-            if let Some(entry) = self.streams.get(&stream) {
-                let channel = Arc::clone(&entry.channel);
-                self.announce_closed(&channel);
-                self.reset_if_flushed(now, stream);
-            } else if let Some(sctp) = &mut self.sctp {
-                sctp.reset_stream(now, stream);
-            }
-            return;
+            return self.refuse_stream(now, stream);
+        }
+        // The peer may be ahead of us: it knows that the earlier use has ended both ways.
+        let free = self.streams.get(&stream).is_none_or(|entry| entry.reset_by_peer);
+        if !free || self.intake.is_full() {
+            note(Level::Warn, || format!("the peer opened stream {stream}, which is in use"));
+            return self.refuse_stream(now, stream);
         }
         if let Some(entry) = self.vacate_stream(stream) {
-            note(Level::Warn, || format!("the peer opened stream {stream}, which is in use"));
             self.announce_closed(&entry.channel);
         }
         let channel = DataChannel::new(
             self.peer.clone(),
+            Arc::clone(&self.budget),
             open.label,
             open.protocol,
             open.reliability,
@@ -358,11 +378,25 @@ impl PeerCore {
             Some(stream),
         );
         channel.state.lock().confirmed = true;
+        self.intake.add(&channel);
         self.occupy_stream(stream, &channel);
         self.send_control(now, stream, &dcep::Message::Ack);
         channel.port.add_news(news::INCOMING);
         channel.mark_open();
         self.ring(&channel);
+    }
+
+    /// Closes the channel of a stream that the peer has used as it must not, and resets the stream
+    /// (RFC 8832 §6).
+    fn refuse_stream(&mut self, now: Instant, stream: u16) {
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            self.partial_bytes -= std::mem::take(&mut entry.partial).len();
+            let channel = Arc::clone(&entry.channel);
+            self.announce_closed(&channel);
+            self.reset_if_flushed(now, stream);
+        } else if let Some(sctp) = &mut self.sctp {
+            sctp.reset_stream(now, stream);
+        }
     }
 
     // Sending.
@@ -371,30 +405,26 @@ impl PeerCore {
     /// for its turn: it is not to suffer from what others have there.
     pub(super) fn handle_buffer_space(&mut self, now: Instant, stream: u16) {
         self.refill(now);
-        let Some(turn) = self.waiting.iter().position(|other| *other == stream) else { return };
         let queued = |core: &Self| core.sctp.as_ref().map_or(0, |sctp| sctp.stream_queued(stream));
-        while queued(self) < STREAM_SHARE {
+        while self.waiting.contains(stream) && queued(self) < STREAM_SHARE {
             match self.refill_stream(now, stream) {
                 Refilled::More => {}
                 Refilled::Full => return,
-                Refilled::Done => {
-                    self.waiting.remove(turn);
-                    return;
-                }
+                Refilled::Done => self.waiting.remove(stream),
             }
         }
     }
 
     /// Gives SCTP what waits in the channels, one message of each in turn.
     fn refill(&mut self, now: Instant) {
-        while let Some(&stream) = self.waiting.front() {
+        while let Some(stream) = self.waiting.first() {
             let refilled = self.refill_stream(now, stream);
             if refilled == Refilled::Full {
                 return;
             }
-            self.waiting.pop_front();
+            self.waiting.remove(stream);
             if refilled == Refilled::More {
-                self.waiting.push_back(stream);
+                self.waiting.push(stream);
             }
         }
     }
@@ -456,7 +486,9 @@ impl PeerCore {
     }
 
     pub(super) fn handle_reset_by_peer(&mut self, now: Instant, stream: u16) {
-        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        let Some(entry) = self.streams.get_mut(&stream) else {
+            return self.intake.note_reset(stream);
+        };
         entry.reset_by_peer = true;
         self.read_stream(now, stream);
     }
@@ -500,7 +532,7 @@ impl PeerCore {
         }
         let channel = Arc::clone(&entry.channel);
         if !channel.state.lock().outgoing.is_empty() {
-            self.waiting.push_back(stream);
+            self.waiting.push(stream);
             self.refill(now);
         }
         if channel.is_closed() {

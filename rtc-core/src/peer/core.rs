@@ -14,21 +14,26 @@ use std::time::Instant;
 
 use super::Peer;
 use super::events::{IceCommand, Output, PeerEvent};
+use super::intake::Intake;
 use super::interceptor::Interceptor;
 use super::media::MediaTransport;
 use super::restart::Restart;
 use super::transport::TransportMetrics;
+use super::turns::Turns;
 use crate::association::Association;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
-use crate::channel::{DataChannel, Track};
-use crate::config::{Configuration, DEFAULT_REMOTE_MAX_MESSAGE_SIZE};
+use crate::channel::{Budget, DataChannel, Track};
+use crate::config::{CONNECTION_QUEUE_BYTES, Configuration, DEFAULT_REMOTE_MAX_MESSAGE_SIZE};
 use crate::error::{Error, Result};
 use crate::notes::note;
 use crate::runtime::lane::Bell;
 use crate::sdp::Description;
 use crate::state::{ConnectionState, GatheringState, IceState, SignalingState};
 use log::Level;
+
+/// How many of the latest bells are compared with another one.
+const LOOK_BACK: usize = 8;
 
 /// One end of a data channel's stream.
 pub(super) struct StreamEntry {
@@ -133,7 +138,10 @@ pub(crate) struct PeerCore {
     /// Channels without a stream, in the order of their creation.
     pub(super) unassigned: Vec<Arc<DataChannel>>,
     /// Streams whose channel has messages that SCTP has not taken, in turn.
-    pub(super) waiting: VecDeque<u16>,
+    pub(super) waiting: Turns,
+    /// What the channels have received and the application has not taken.
+    pub(super) budget: Arc<Budget>,
+    pub(super) intake: Intake,
     /// A channel was created at some time, so an application section is wanted.
     pub(super) wants_application: bool,
 
@@ -158,6 +166,9 @@ impl PeerCore {
         dtls_backend: &'static dyn DtlsBackend,
         seed: [u8; 32],
     ) -> Self {
+        // Two of the largest messages have room in any case.
+        let budget = CONNECTION_QUEUE_BYTES.max(config.max_message_size.saturating_mul(2));
+        let budget = Arc::new(Budget::new(budget));
         Self {
             max_mtu: config.max_mtu,
             config,
@@ -198,7 +209,9 @@ impl PeerCore {
             unreset: HashSet::new(),
             partial_bytes: 0,
             unassigned: Vec::new(),
-            waiting: VecDeque::new(),
+            waiting: Turns::default(),
+            budget,
+            intake: Intake::default(),
             wants_application: false,
             tracks: Vec::new(),
             incoming_tracks: Vec::new(),
@@ -286,7 +299,8 @@ impl PeerCore {
     pub(super) fn ring<C: Bell + 'static>(&mut self, channel: &Arc<C>) {
         let rung =
             |bell: &Arc<dyn Bell>| std::ptr::addr_eq(Arc::as_ptr(bell), Arc::as_ptr(channel));
-        if !self.output.bells.iter().any(rung) {
+        // The lane leaves out who waits in it; looking far back costs more than that.
+        if !self.output.bells.iter().rev().take(LOOK_BACK).any(rung) {
             self.output.bells.push(channel.clone());
         }
     }

@@ -49,7 +49,7 @@ type ArrivalHandler<C> = Arc<dyn Fn(&Arc<Peer>, Arc<C>) + Send + Sync>;
 /// What becomes of the channels of one kind that the peer makes.
 struct Arrivals<C> {
     handler: Option<ArrivalHandler<C>>,
-    /// Those that arrived while nobody listened.
+    /// Those that arrived while nobody listened: as many as the core lets in.
     unannounced: Vec<Arc<C>>,
 }
 
@@ -136,12 +136,13 @@ impl Peer {
 
     /// Hands a data channel of the peer's to the application, or keeps it until somebody listens.
     pub(crate) fn announce_channel(self: &Arc<Self>, channel: &Arc<DataChannel>) {
-        self.announce(DATA_CHANNEL, |handlers| &mut handlers.data_channels, channel);
+        let hand_over = |channel: &DataChannel| self.hand_over(channel);
+        self.announce(DATA_CHANNEL, |handlers| &mut handlers.data_channels, channel, hand_over);
     }
 
     /// Hands a track of the peer's to the application, or keeps it until somebody listens.
     pub(crate) fn announce_track(self: &Arc<Self>, track: &Arc<Track>) {
-        self.announce(TRACK, |handlers| &mut handlers.tracks, track);
+        self.announce(TRACK, |handlers| &mut handlers.tracks, track, |_| {});
     }
 
     fn announce<C>(
@@ -149,6 +150,7 @@ impl Peer {
         slot: Slot,
         arrivals: fn(&mut Handlers) -> &mut Arrivals<C>,
         channel: &Arc<C>,
+        hand_over: impl FnOnce(&C),
     ) {
         let Some(_pass) = self.gate.enter(slot) else { return };
         let handler = {
@@ -160,6 +162,7 @@ impl Peer {
             arrivals.handler.clone()
         };
         if let Some(handler) = handler {
+            hand_over(channel);
             handler(self, channel.clone());
         }
     }

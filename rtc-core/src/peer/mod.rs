@@ -34,6 +34,7 @@ mod core;
 mod driver;
 mod events;
 mod handlers;
+mod intake;
 mod interceptor;
 mod media;
 mod negotiation;
@@ -43,6 +44,7 @@ mod routes;
 mod tests;
 mod tracks;
 mod transport;
+mod turns;
 
 use self::core::PeerCore;
 use driver::PeerSink;
@@ -528,6 +530,11 @@ impl Peer {
 
     pub(crate) fn resume_stream(&self, stream: u16) {
         self.with_core(|core, now| core.resume_stream(now, stream));
+    }
+
+    /// The application gets a data channel that the peer made.
+    pub(super) fn hand_over(&self, channel: &DataChannel) {
+        self.with_core(|core, now| core.hand_over(now, channel));
     }
 
     // The end.

@@ -410,6 +410,7 @@ impl PeerCore {
 
     /// Carries SCTP's events over to channels and states; to be called after any input to it.
     pub(crate) fn handle_sctp_events(&mut self, now: Instant) {
+        self.read_waiting_streams(now);
         while let Some(event) = self.sctp.as_mut().and_then(|sctp| sctp.poll_event()) {
             match event {
                 Event::Connected { .. } => self.handle_sctp_connected(now),

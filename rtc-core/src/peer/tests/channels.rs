@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use proptest::prelude::*;
-use rtc_sctp_engine::SendOptions;
+use rtc_sctp_engine::{SendError, SendOptions};
 
 use super::network::{Link, Network, patient};
 use super::scripted::Scripted;
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{Channel as _, DataChannel, Message};
-use crate::config::{Configuration, DataChannelInit, RECEIVE_QUEUE_BYTES, RECEIVE_QUEUE_MESSAGES};
+use crate::config::{
+    CONNECTION_QUEUE_BYTES, Configuration, DataChannelInit, RECEIVE_QUEUE_BYTES,
+    RECEIVE_QUEUE_MESSAGES,
+};
 use crate::dcep;
 use crate::error::ErrorKind;
 use crate::peer::channels::MAX_PARTIAL_BYTES;
+use crate::peer::intake::{MAX_CHANNELS, MAX_NAMES};
 use crate::state::ConnectionState;
 
 fn on_stream(stream: u16) -> DataChannelInit {
@@ -215,16 +219,103 @@ fn an_open_on_one_of_our_streams_is_refused() {
 }
 
 #[test]
-fn a_second_open_on_a_stream_replaces_its_channel() {
-    let (mut scripted, _) = Scripted::server();
-    let first = scripted.open(4).unwrap();
-    assert!(first.is_open());
-    let second = scripted.open(4).unwrap();
-    assert!(first.is_closed() && second.is_open());
-    scripted.say(4, 51, b"to the second");
-    assert!(first.receive().is_none());
-    assert_eq!(second.receive(), Some(Message::text("to the second")));
-    assert_eq!(scripted.hear(4), [(50, vec![2]), (50, vec![2])]);
+fn a_second_open_on_a_stream_closes_its_channel() {
+    let (mut scripted, own) = Scripted::server();
+    let channel = scripted.open(4).unwrap();
+    assert!(channel.is_open());
+    for _ in 0..3 {
+        assert!(scripted.open(4).is_none());
+    }
+    scripted.say(4, 51, b"to nobody");
+    assert!(channel.is_closed() && channel.receive().is_none());
+    assert_eq!(scripted.hear(4), [(50, vec![2])], "one channel was accepted");
+    assert!(scripted.was_reset(4) && !own.is_closed());
+}
+
+/// As [`Scripted::server`], with every stream there is, and an application that takes no channels.
+fn deaf_server() -> (Scripted, Arc<DataChannel>) {
+    let all = rtc_sctp_engine::Config {
+        outbound_streams: u16::MAX,
+        max_inbound_streams: u16::MAX,
+        ..Default::default()
+    };
+    let (mut scripted, channels) =
+        Scripted::connected(DtlsRole::Server, &[DataChannelInit::default()], all);
+    scripted.end.deaf = true;
+    let [channel] = channels.try_into().unwrap();
+    (scripted, channel)
+}
+
+/// Opens a channel with names of some length on each of the streams; nothing is read meanwhile.
+fn open_all(scripted: &mut Scripted, streams: impl Iterator<Item = u16>, names: usize) {
+    let open = dcep::Open { label: vec![b'x'; names], ..Default::default() };
+    let open: Bytes = dcep::Message::Open(open).encode().unwrap().into();
+    for stream in streams {
+        let (now, options) = (scripted.now, SendOptions::default());
+        while let Err(error) = scripted.sctp.send(now, stream, 50, options, open.clone()) {
+            assert_eq!(error, SendError::BufferFull);
+            scripted.exchange();
+        }
+    }
+    scripted.pump(1);
+}
+
+/// Has the application take the channels that wait for it; how many.
+fn take_all(scripted: &mut Scripted, from: usize) -> usize {
+    let waiting = scripted.end.incoming[from..].to_vec();
+    for channel in &waiting {
+        scripted.end.core.hand_over(scripted.now, channel);
+    }
+    scripted.pump(1);
+    waiting.len()
+}
+
+#[test]
+fn channels_that_nobody_takes_are_limited_and_come_once_somebody_does() {
+    // The bytes of a label, and how many such channels wait at most.
+    for (names, limit) in [(0, MAX_CHANNELS), (65_535, MAX_NAMES / 65_535 + 1)] {
+        let (mut scripted, own) = deaf_server();
+        let before = scripted.end.incoming.len();
+        let count = limit + 20;
+        open_all(&mut scripted, (0..count as u16).map(|n| 2 * n), names);
+        assert_eq!(scripted.end.incoming.len() - before, limit);
+        // The peer gives up one that was let in, and one that was not.
+        let (first, last) = (0, 2 * (count as u16 - 1));
+        for stream in [first, last] {
+            scripted.sctp.reset_stream(scripted.now, stream);
+        }
+        scripted.pump(1);
+        scripted.say(1, 50, &[2]);
+        assert!(own.is_open(), "other channels go on");
+        // One for one.
+        let channel = Arc::clone(&scripted.end.incoming[before]);
+        scripted.end.core.hand_over(scripted.now, &channel);
+        scripted.pump(1);
+        assert_eq!(scripted.end.incoming.len() - before, limit + 1);
+        assert_eq!(take_all(&mut scripted, before + 1), limit);
+        let channels = &scripted.end.incoming[before..];
+        assert_eq!(channels.len(), count);
+        let closed: Vec<_> = channels.iter().filter(|channel| channel.is_closed()).collect();
+        assert_eq!(
+            closed.iter().map(|c| c.stream()).collect::<Vec<_>>(),
+            [Some(first), Some(last)]
+        );
+        assert!(scripted.was_reset(first) && scripted.was_reset(last));
+    }
+}
+
+#[test]
+fn a_stream_opened_again_and_again_makes_no_more_channels_than_are_taken() {
+    let (mut scripted, _) = deaf_server();
+    let before = scripted.end.incoming.len();
+    open_all(&mut scripted, (0..MAX_CHANNELS as u16 - 2).map(|n| 2 * n), 0);
+    let stream = 2 * MAX_CHANNELS as u16;
+    for _ in 0..5 {
+        open_all(&mut scripted, std::iter::once(stream), 0);
+        scripted.sctp.reset_stream(scripted.now, stream);
+        scripted.pump(5);
+    }
+    assert_eq!(scripted.end.incoming.len() - before, MAX_CHANNELS);
 }
 
 #[test]
@@ -386,7 +477,7 @@ fn parts_on_many_streams_are_held_in_bounds() {
     scripted.say(2 * full as u16, 52, b"one too many");
     assert!(channels[full].is_closed());
     assert!(channels[..full].iter().all(|channel| channel.is_open()));
-    scripted.say(0, 50, &dcep::Message::Open(dcep::Open::default()).encode().unwrap());
+    assert!(scripted.open(0).is_none());
     assert_eq!(scripted.end.core.partial_bytes, MAX_PARTIAL_BYTES - part);
 }
 
@@ -453,6 +544,50 @@ fn a_channel_holds_its_peer_back_at_16_mib() {
     }
     network.run(1);
     assert_eq!(far.available_amount(), RECEIVE_QUEUE_BYTES / 2 + 4 * message.len());
+}
+
+/// Queues blocks of 1 MiB in a channel for as long as it has room, as if they had come.
+fn fill(channel: &DataChannel, block: &Bytes) -> usize {
+    let stream = channel.stream().unwrap();
+    while channel.has_room(stream) {
+        channel.port.push_received(Message::binary(block.clone()));
+    }
+    channel.available_amount()
+}
+
+#[test]
+fn channels_that_nobody_reads_leave_room_for_those_that_are_read() {
+    const MIB: usize = 1024 * 1024;
+    let (mut scripted, _) = Scripted::server();
+    let block = Bytes::from(vec![0; MIB]);
+    let unread: Vec<_> = (0..100).map(|n| scripted.open(2 * n).unwrap()).collect();
+    let held: Vec<_> = unread[..6].iter().map(|c| fill(c, &block) / MIB).collect();
+    assert_eq!(held, [16, 16, 16, 8, 4, 2], "of 64 MiB");
+    let read = scripted.open(300).unwrap();
+    for round in 0..20 {
+        scripted.say(300, 53, &vec![round; 200_000]);
+        let message = read.receive().map(|message| message.data);
+        assert_eq!(message, Some(vec![round; 200_000].into()));
+    }
+    // When even the smallest shares are taken, what is left comes as soon as anybody reads.
+    let held: usize = unread.iter().map(|channel| fill(channel, &block)).sum();
+    assert!((CONNECTION_QUEUE_BYTES - MIB..CONNECTION_QUEUE_BYTES + MIB).contains(&held));
+    scripted.say(300, 51, b"waits");
+    scripted.say(2, 51, b"waits as well");
+    assert_eq!(read.available_amount(), 0);
+    unread[5].receive().unwrap();
+    scripted.end.core.resume_stream(scripted.now, 10);
+    assert_eq!(read.receive(), Some(Message::text("waits")));
+    assert_eq!(unread[1].available_amount(), 16 * MIB);
+    // So it does when a channel is deleted.
+    fill(&read, &block);
+    scripted.say(202, 50, &dcep::Message::Open(dcep::Open::default()).encode().unwrap());
+    scripted.say(202, 51, b"once more");
+    let last = Arc::clone(scripted.end.incoming.last().unwrap());
+    assert_eq!((last.stream(), last.available_amount()), (Some(202), 0));
+    unread[0].delete();
+    scripted.end.core.resume_stream(scripted.now, 0);
+    assert_eq!(last.receive(), Some(Message::text("once more")));
 }
 
 #[test]

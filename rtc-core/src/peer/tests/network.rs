@@ -1,7 +1,7 @@
 //! Two peer cores on a simulated network with virtual time.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,10 @@ pub(super) struct End {
     pub(super) events: Vec<PeerEvent>,
     /// Channels that the other end created, in the order of their coming.
     pub(super) incoming: Vec<Arc<DataChannel>>,
-    /// Channels that this end created.
+    /// The application does not take them.
+    pub(super) deaf: bool,
+    /// Addresses of these, and of the channels that this end created and keeps.
+    known: HashSet<usize>,
     own: Vec<Arc<DataChannel>>,
     pub(super) commands: Vec<IceCommand>,
     /// Datagrams that this end sent.
@@ -99,6 +102,8 @@ impl End {
             core,
             events: Vec::new(),
             incoming: Vec::new(),
+            deaf: false,
+            known: HashSet::new(),
             own: Vec::new(),
             commands: Vec::new(),
             sent: 0,
@@ -112,8 +117,10 @@ impl End {
         self.core.take_news(&mut output);
         self.events.extend(output.events);
         for channel in self.core.channels() {
-            let mut known = self.own.iter().chain(&self.incoming);
-            if !known.any(|other| Arc::ptr_eq(other, &channel)) {
+            if self.known.insert(Arc::as_ptr(&channel).addr()) {
+                if !self.deaf {
+                    self.core.intake.remove(&channel);
+                }
                 self.incoming.push(channel);
             }
         }
@@ -210,6 +217,7 @@ impl Network {
     ) -> Result<Arc<DataChannel>> {
         let now = self.instant();
         let channel = self.ends[end].core.create_channel(now, label.into(), init)?;
+        self.ends[end].known.insert(Arc::as_ptr(&channel).addr());
         self.ends[end].own.push(Arc::clone(&channel));
         self.flush();
         Ok(channel)
