@@ -1,4 +1,5 @@
 //! Two SCTP associations over a link that loses, repeats, delays, damages and forges packets.
+//! Before that the parser alone reads the input as a packet, down to its last parameter.
 //!
 //! Both accept packets without a checksum, so that damaged ones are looked into. Nothing may
 //! panic, and no single step may make an association send without end. As long as the script has
@@ -11,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use librtc_fuzz::{Link, Script, damage};
-use rtc_sctp_engine::{Association, Config, Message, SendOptions, State, ZeroChecksum};
+use rtc_sctp_engine::{
+    Association, Config, Message, SendOptions, State, ZeroChecksum, inspect_packet,
+};
 
 const MTU: usize = 1172;
 const STREAMS: u16 = 16;
@@ -23,6 +26,7 @@ const STEPS: usize = 400;
 const ENDLESS: usize = 5000;
 
 fuzz_target!(|bytes: &[u8]| {
+    let _ = inspect_packet(bytes);
     let mut script = Script::new(bytes);
     let mut pair = Pair::new(script.byte());
     for _ in 0..STEPS {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rtc_sctp_engine::{Config, Event, SendError, SendOptions, State};
-use support::{Link, Loss, Pair, chunk_kinds};
+use support::{Link, Loss, Pair, chunk_kinds, chunks};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DATA: u8 = 0;
@@ -330,6 +330,28 @@ fn a_lost_tail_is_found_by_a_probe_before_the_time_out() {
     assert!(pair.run_until(SECOND, |p| p.ends[0].queued() == 0));
     assert!(pair.now - before < Duration::from_millis(100), "{:?}", pair.now - before);
     assert_eq!(pair.ends[0].metrics().timeouts, 0);
+}
+
+#[test]
+fn what_is_sent_after_a_timer_asks_for_an_acknowledgement_at_once() {
+    // RFC 7053: the probe for a lost tail, and what goes out when the retransmission timer expires.
+    for interleaving in [false, true] {
+        let config = Config { interleaving, ..Config::default() };
+        let mut pair = Pair::connected(1, [config.clone(), config], Link::default());
+        send(&mut pair, 0, 0, reliable(), bytes(0, 100_000));
+        assert!(pair.run_until(SECOND, |p| p.ends[0].queued() == 0));
+        let asked = Rc::new(RefCell::new(Vec::new()));
+        let seen = asked.clone();
+        lose(&mut pair, move |end, packet| {
+            let data = chunks(packet).into_iter().find(|c| end == 0 && matches!(c[0], DATA | 64));
+            seen.borrow_mut().extend(data.map(|chunk| chunk[1] & 8 != 0));
+            data.is_some() && seen.borrow().len() < 4
+        });
+        send(&mut pair, 0, 0, reliable(), bytes(1, 1000));
+        assert!(pair.run_until(5 * SECOND, |p| p.ends[0].queued() == 0));
+        assert_eq!(*asked.borrow(), [false, true, true, true], "{interleaving}");
+        assert!(pair.ends[0].metrics().timeouts > 0);
+    }
 }
 
 #[test]

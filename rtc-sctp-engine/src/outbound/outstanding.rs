@@ -158,23 +158,38 @@ impl Outstanding {
         let chunk = self.chunks.pop_front()?;
         let tsn = self.base;
         self.base += 1;
-        self.leave_state(tsn, &chunk);
+        self.leave_state(&chunk);
+        if matches!(chunk.state, ChunkState::Acked | ChunkState::Abandoned) {
+            self.acked.remove(tsn);
+        }
         Some((tsn, chunk))
     }
 
-    /// Adjusts the counters for a chunk that stops being in its state.
+    /// Adjusts the sums for a chunk that stops being in its state.
     #[inline]
-    fn leave_state(&mut self, tsn: Tsn, chunk: &OutChunk) {
+    fn leave_state(&mut self, chunk: &OutChunk) {
         match chunk.state {
             ChunkState::InFlight => self.in_flight -= usize::from(chunk.fragment.length),
             ChunkState::Lost => self.lost_count -= 1,
-            ChunkState::Acked => {
-                self.acked.remove(tsn);
-                self.acked_count -= 1;
+            ChunkState::Acked => self.acked_count -= 1,
+            ChunkState::Abandoned => {}
+        }
+    }
+
+    /// Moves a chunk to another state and adjusts the sums.
+    fn set_state(&mut self, tsn: Tsn, state: ChunkState) {
+        let Some(chunk) = self.get_mut(tsn) else { return };
+        let before = *chunk;
+        chunk.state = state;
+        self.leave_state(&before);
+        match state {
+            ChunkState::InFlight => self.in_flight += usize::from(before.fragment.length),
+            ChunkState::Lost => {
+                self.lost_count += 1;
+                self.lost.push_back(tsn);
             }
-            ChunkState::Abandoned => {
-                self.acked.remove(tsn);
-            }
+            ChunkState::Acked => self.acked_count += 1,
+            ChunkState::Abandoned => {}
         }
     }
 
@@ -188,80 +203,53 @@ impl Outstanding {
         let chunk = *self.get(tsn)?;
         // Also remembered for abandoned chunks, so that each is looked at once.
         self.acked.insert(tsn);
-        if chunk.state == ChunkState::Abandoned {
-            return Some(chunk);
+        if matches!(chunk.state, ChunkState::InFlight | ChunkState::Lost) {
+            self.set_state(tsn, ChunkState::Acked);
+            self.get_mut(tsn)?.counted = true;
         }
-        match chunk.state {
-            ChunkState::InFlight => self.in_flight -= usize::from(chunk.fragment.length),
-            ChunkState::Lost => self.lost_count -= 1,
-            ChunkState::Acked | ChunkState::Abandoned => return None,
-        }
-        self.acked_count += 1;
-        let marked = self.get_mut(tsn)?;
-        marked.state = ChunkState::Acked;
-        marked.counted = true;
-        Some(chunk)
+        Some(chunk).filter(|chunk| chunk.state != ChunkState::Acked)
     }
 
     /// Marks a chunk in flight as lost.
     pub(crate) fn mark_lost(&mut self, tsn: Tsn) {
-        let Some(chunk) = self.get_mut(tsn) else { return };
-        if chunk.state != ChunkState::InFlight {
-            return;
+        if self.get(tsn).is_some_and(|chunk| chunk.state == ChunkState::InFlight) {
+            self.set_state(tsn, ChunkState::Lost);
         }
-        chunk.state = ChunkState::Lost;
-        let length = usize::from(chunk.fragment.length);
-        self.in_flight -= length;
-        self.lost_count += 1;
-        self.lost.push_back(tsn);
     }
 
     /// Marks all chunks of the message that the chunk `around` belongs to as given up.
     pub(crate) fn mark_abandoned(&mut self, around: Tsn, interleaving: bool) {
         let Some(message) = self.get(around).map(|c| c.fragment.message) else { return };
-        if interleaving {
-            for tsn in self.base..self.next_tsn() {
-                self.abandon_chunk_of(message, tsn);
+        // The chunks of a message are in order, and without interleaving next to each other.
+        for tsn in around..self.next_tsn() {
+            let own = self.abandon_chunk_of(message, tsn);
+            if own.map_or(!interleaving, |fragment| fragment.ending) {
+                break;
             }
-            return;
         }
-        // Without interleaving the TSNs of a message are contiguous.
-        let mut tsn = around;
-        while self.abandon_chunk_of(message, tsn) {
-            tsn += 1;
-        }
-        tsn = around;
-        while tsn > self.base && self.abandon_chunk_of(message, tsn - 1) {
-            tsn -= 1;
+        for tsn in (self.base..=around).rev() {
+            let own = self.abandon_chunk_of(message, tsn);
+            if own.map_or(!interleaving, |fragment| fragment.beginning) {
+                break;
+            }
         }
     }
 
-    /// Whether the chunk belongs to the message, which it is then marked as given up for.
-    fn abandon_chunk_of(&mut self, message: u32, tsn: Tsn) -> bool {
-        let Some(chunk) = self.get(tsn).copied().filter(|c| c.fragment.message == message) else {
-            return false;
-        };
-        match chunk.state {
-            ChunkState::InFlight => self.in_flight -= usize::from(chunk.fragment.length),
-            ChunkState::Lost => self.lost_count -= 1,
-            ChunkState::Acked => self.acked_count -= 1,
-            ChunkState::Abandoned => {}
+    /// Gives the chunk up if it belongs to the message, and returns its fragment then.
+    fn abandon_chunk_of(&mut self, message: u32, tsn: Tsn) -> Option<Fragment> {
+        let fragment = self.get(tsn)?.fragment;
+        if fragment.message != message {
+            return None;
         }
-        if let Some(chunk) = self.get_mut(tsn) {
-            chunk.state = ChunkState::Abandoned;
-        }
-        true
+        self.set_state(tsn, ChunkState::Abandoned);
+        Some(fragment)
     }
 
     /// Marks all gap-acknowledged chunks as lost: the peer took them back (RFC 9260 §6.2.1).
     pub(crate) fn renege(&mut self) {
         for tsn in self.base..self.next_tsn() {
-            let Some(chunk) = self.get_mut(tsn) else { continue };
-            if chunk.state == ChunkState::Acked {
-                chunk.state = ChunkState::Lost;
-                self.acked_count -= 1;
-                self.lost_count += 1;
-                self.lost.push_back(tsn);
+            if self.get(tsn).is_some_and(|chunk| chunk.state == ChunkState::Acked) {
+                self.set_state(tsn, ChunkState::Lost);
             }
         }
         self.acked.clear();
@@ -304,19 +292,13 @@ impl Outstanding {
     /// Counts the chunk as sent again.
     pub(crate) fn mark_resent(&mut self, tsn: Tsn, now: Nanos) {
         let Some(chunk) = self.get_mut(tsn) else { return };
-        let was_lost = chunk.state == ChunkState::Lost;
-        if !was_lost && chunk.state != ChunkState::InFlight {
+        if !matches!(chunk.state, ChunkState::InFlight | ChunkState::Lost) {
             return;
         }
-        chunk.state = ChunkState::InFlight;
         chunk.sent_at = now;
         chunk.large = false;
         chunk.transmissions += 1;
-        let length = usize::from(chunk.fragment.length);
-        if was_lost {
-            self.in_flight += length;
-            self.lost_count -= 1;
-        }
+        self.set_state(tsn, ChunkState::InFlight);
         self.log.push_back(Transmission { tsn, sent_at: now });
     }
 

@@ -57,7 +57,8 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Reads a packet down to its last parameter and returns the number of well-formed chunks, or
-/// `None` when it is no SCTP packet. The checksum is not looked at. This is what a fuzzer drives.
+/// `None` when it is no SCTP packet. The checksum is not looked at. The fuzz target `sctp_packet`
+/// gives it whatever it likes.
 pub fn inspect_packet(bytes: &[u8]) -> Option<usize> {
     let packet = Packet::parse(bytes)?;
     let mut chunks = 0_usize;

@@ -1,5 +1,5 @@
-//! Corners of setting up and of what comes after the end (RFC 9260 §5.2, §8.4), against a peer
-//! that says what a test wants.
+//! An association against a peer that says what a test wants: corners of setting up, of what comes
+//! after the end (RFC 9260 §5.2, §8.4) and of acknowledging.
 #![allow(missing_docs)]
 
 mod support;
@@ -236,5 +236,31 @@ fn a_peer_that_does_not_know_of_the_end_is_told_of_it() {
         // Not when the packet has something of the kind elsewhere.
         let heartbeat = chunk(4, 0, b"\0\x01\0\x08beat");
         assert_eq!(alone.hear(tag, &[&heartbeat, &cause]).is_empty(), answer.is_none());
+    }
+}
+
+#[test]
+fn data_that_asks_for_it_is_acknowledged_at_once() {
+    // RFC 7053.
+    const I_BIT: u8 = 8;
+    let mut alone = Alone::new();
+    let answer = alone.hear(0, &[&init(INIT, 9, &[])]).remove(0);
+    let tag = initiate_tag(&answer);
+    alone.hear(tag, &[&echo_of(&answer)]);
+    let mut tsn = 1_u32;
+    let mut data = |flags: u8| {
+        let mut value = tsn.to_be_bytes().to_vec();
+        value.extend_from_slice(&[0, 0, 0, tsn as u8 - 1, 0, 0, 0, 53, 1]);
+        tsn += 1;
+        chunk(0, 3 | flags, &value)
+    };
+    for asks in [false, true, false, true] {
+        let begun = alone.now;
+        let said = alone.hear(tag, &[&data(if asks { I_BIT } else { 0 })]);
+        assert_eq!(said.len(), usize::from(asks));
+        if !asks {
+            assert!(alone.wait() && alone.now - begun == Config::default().delayed_sack);
+            assert_eq!(chunk_kinds(&alone.said()[0]), [3]);
+        }
     }
 }
