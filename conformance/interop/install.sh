@@ -78,7 +78,8 @@ for peer; do
 	if [ -n "${INSTALL_ONE:-}" ]; then
 		install_peer "$peer"
 	elif ! INSTALL_ONE=1 "$here/install.sh" "$peer"; then
-		failed+=("$peer")
+		# A registry may be out of reach for a moment.
+		INSTALL_ONE=1 "$here/install.sh" "$peer" || failed+=("$peer")
 	fi
 done
 [ ${#failed[@]} -eq 0 ] || fail "could not install: ${failed[*]}"

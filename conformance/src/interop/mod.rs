@@ -283,8 +283,8 @@ fn connect(
     };
     // The offering side is the one that closes.
     let told = stack.limits.told || role == Role::Offers;
-    let result =
-        plan::run(offerer, answerer, Limits { told, ..stack.limits }, &mut loss.map(Link::new));
+    let limits = Limits { told, ..stack.limits };
+    let result = plan::run(offerer, answerer, limits, stack.snap, &mut loss.map(Link::new));
     result.map_err(|reason| format!("{reason}\n{}\n{}", own.story(), other.story()))
 }
 

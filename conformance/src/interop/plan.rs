@@ -16,14 +16,19 @@ const UNANNOUNCED: usize = 64 * 1024;
 
 const TEXTS: [&str; 3] = ["Grüße, κόσμε 🌍", "", "x"];
 
-/// Runs it all and tells how long the connection took.
+/// Runs it all and tells how long the connection took. With `snap`, both sides have to signal what
+/// a handshake of SCTP would tell.
 pub(super) fn run(
     offerer: &mut Agent,
     answerer: &mut Agent,
     limits: Limits,
+    snap: bool,
     link: &mut Option<Link>,
 ) -> Result<String, String> {
     let agreed = negotiate(offerer, answerer, link)?;
+    if snap && !agreed.signaled {
+        return Err("no a=sctp-init on both sides: a handshake of SCTP follows".into());
+    }
     let largest = agreed.largest.min(limits.largest);
     let limits = Limits { largest, ..limits };
     opened(offerer, "first")?;

@@ -29,6 +29,8 @@ pub(super) struct Stack {
     pub(super) own: &'static [&'static str],
     /// Whether continuous integration fails without it.
     pub(super) required: bool,
+    /// Whether it has to connect without a handshake of SCTP (SNAP).
+    pub(super) snap: bool,
     pub(super) limits: Limits,
 }
 
@@ -59,6 +61,7 @@ const CHROMIUM: Stack = Stack {
     environment: &[],
     own: &[],
     required: true,
+    snap: false,
     limits: UNLIMITED,
 };
 
@@ -78,7 +81,6 @@ const LIBWEBRTC: Stack = Stack {
     name: "libwebrtc",
     about: "libwebrtc without a browser (PyPI: wrtc)",
     program: Program::Python { script: "libwebrtc/agent.py", module: "webrtc" },
-    required: false,
     ..CHROMIUM
 };
 
@@ -131,6 +133,7 @@ pub(super) const STACKS: &[Stack] = &[
             "WebRTC-Sctp-Snap/Enabled/WebRTC-IceHandshakeDtls/Enabled/\
              WebRTC-EnableDtlsPqc/Enabled/",
         )],
+        snap: true,
         ..LIBWEBRTC
     },
     AIORTC,
@@ -146,6 +149,7 @@ pub(super) const STACKS: &[Stack] = &[
         program: Program::System { script: "gstreamer/agent.py" },
         // It fails to send empty messages, and takes empty text for binary and the reverse.
         limits: Limits { empty: false, told: false, ..UNLIMITED },
+        required: false,
         ..LIBWEBRTC
     },
     Stack {
@@ -163,12 +167,14 @@ pub(super) const STACKS: &[Stack] = &[
         // It keeps no more than this for sending, all channels together; an empty message of its
         // own stops a channel.
         limits: Limits { largest: 128 * 1024, empty: false, ..UNLIMITED },
+        required: false,
         ..LIBWEBRTC
     },
     Stack {
         name: "libdatachannel",
         about: "the library named by RTC_PEER_LIB",
         program: Program::Library,
+        required: false,
         ..LIBWEBRTC
     },
 ];

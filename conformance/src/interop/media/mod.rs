@@ -135,7 +135,7 @@ impl Media {
     }
 
     pub(super) fn required(&self) -> bool {
-        self.other == Other::Stack("chromium")
+        matches!(self.other, Other::Stack("chromium" | "aiortc"))
     }
 
     /// The command starting the other side, or why it cannot be started.
