@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! serve [--tls] [--port N]               echoes whatever comes; prints the port; ends with stdin
-//! exchange URL [--insecure] [--proxy URL]  sends messages to an echo and checks what comes back
+//! exchange URL [--insecure] [--proxy URL] [--protocols NAME,...]
+//!                                        sends messages to an echo and checks what comes back
 //! ```
 
 use crate::ffi::*;
@@ -36,6 +37,9 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let config = WsConfig {
         insecure: has("--insecure"),
         proxy: after("--proxy").map(|url| c(&url)),
+        protocols: after("--protocols")
+            .map(|names| names.split(',').map(|name| Some(c(name))).collect())
+            .unwrap_or_default(),
         max_message_size: LARGEST,
         ..WsConfig::default()
     };

@@ -8,13 +8,29 @@ const { WebSocket, WebSocketServer } = require("ws");
 
 const maxPayload = 64 << 20;
 
+// Cuts anywhere, also inside a character.
+function sendFragments(socket, data, binary) {
+	const third = Math.floor(data.length / 3);
+	socket.send(data.subarray(0, third), { binary, fin: false });
+	socket.send(data.subarray(third, 2 * third), { binary, fin: false });
+	socket.send(data.subarray(2 * third), { binary, fin: true });
+}
+
 function serve([cert, key]) {
 	const server = cert
 		? https.createServer({ cert: fs.readFileSync(cert), key: fs.readFileSync(key) })
 		: http.createServer();
-	const sockets = new WebSocketServer({ server, maxPayload });
+	// Of the subprotocols that are asked for, takes the second one.
+	const handleProtocols = (asked) => [...asked][1];
+	const sockets = new WebSocketServer({ server, maxPayload, handleProtocols });
 	sockets.on("connection", (socket) => {
-		socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
+		if (socket.protocol !== "two") socket.close(1008, `the subprotocol is ${socket.protocol}`);
+		let whole = true;
+		socket.on("message", (data, binary) => {
+			if (whole) socket.send(data, { binary });
+			else sendFragments(socket, data, binary);
+			whole = !whole;
+		});
 		socket.on("error", () => {});
 	});
 	server.listen(0, "127.0.0.1", () => console.log(server.address().port));
@@ -30,6 +46,12 @@ async function exchange([url]) {
 		const [data, isBinary] = await once(socket, "message");
 		assert.strictEqual(isBinary, typeof message !== "string");
 		assert.ok(data.equals(Buffer.from(message)));
+	}
+	for (const [text, binary] of [["in ä€😀 pieces", false], ["bytes", true]]) {
+		sendFragments(socket, Buffer.from(text), binary);
+		const [data, isBinary] = await once(socket, "message");
+		assert.strictEqual(isBinary, binary);
+		assert.strictEqual(data.toString(), text);
 	}
 	socket.ping("payload");
 	const [payload] = await once(socket, "pong");

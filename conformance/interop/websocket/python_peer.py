@@ -10,8 +10,17 @@ LARGEST = 64 << 20
 
 
 async def echo(connection):
+    """Of the subprotocols that are asked for, takes the second one. Sends every other message
+    back in fragments."""
+    if connection.subprotocol != "two":
+        await connection.close(1008, f"the subprotocol is {connection.subprotocol}")
+        return
+    whole = True
     async for message in connection:
-        await connection.send(message)
+        third = len(message) // 3
+        pieces = [message[:third], message[third:2 * third], message[2 * third:]]
+        await connection.send(message if whole else pieces)
+        whole = not whole
 
 
 async def serve(files):
@@ -20,7 +29,7 @@ async def serve(files):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*files)
     async with websockets.serve(echo, "localhost", 0, ssl=context, max_size=LARGEST,
-                                family=2) as server:
+                                subprotocols=["two"], family=2) as server:
         print(server.sockets[0].getsockname()[1], flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

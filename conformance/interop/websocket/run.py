@@ -260,7 +260,7 @@ async def pump(reader, writer):
 def python_server(lab, *more):
     command = [lab.python("websockets"), str(HERE / "python_peer.py")]
     with Server([*command, "serve", *secure_files(more)], None) as port:
-        lab.exchange(f"{scheme(more)}://localhost:{port}/", *more)
+        lab.exchange(f"{scheme(more)}://localhost:{port}/", "--protocols", "one,two", *more)
 
 
 def python_client(lab, *more):
@@ -272,7 +272,7 @@ def python_client(lab, *more):
 def node_server(lab, *more):
     command = [lab.node(), str(HERE / "node_peer.js"), "serve", *secure_files(more)]
     with Server(command, lab.environment()) as port:
-        lab.exchange(f"{scheme(more)}://localhost:{port}/", *more)
+        lab.exchange(f"{scheme(more)}://localhost:{port}/", "--protocols", "one,two", *more)
 
 
 def node_client(lab, *more):
