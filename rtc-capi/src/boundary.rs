@@ -16,6 +16,7 @@ use librtc::{Error, ErrorKind, Result};
 use crate::abi::{
     RTC_ERR_FAILURE, RTC_ERR_INVALID, RTC_ERR_NOT_AVAIL, RTC_ERR_SUCCESS, RTC_ERR_TOO_SMALL,
 };
+use crate::logger::Call;
 
 /// Defines exported functions. Each body is a `Result` of the function's return type.
 macro_rules! exports {
@@ -68,6 +69,7 @@ impl<T> Export for *mut T {
 
 /// Runs the body of an exported function: an error or a panic is logged and becomes a code.
 pub(crate) fn run<R: Export>(name: &str, body: impl FnOnce() -> Result<R>) -> R {
+    let _call = Call::begin();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => value,
         Ok(Err(error)) => {

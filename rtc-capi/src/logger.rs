@@ -1,6 +1,11 @@
 //! `rtcInitLogger`: where log lines go.
+//!
+//! A callback may call any function, so it runs without locks of ours: what a function of the API
+//! logs is told when it returns. One thread tells at a time, and nobody waits for it: it also tells
+//! what others leave for it meanwhile.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::ffi::{c_char, c_int};
 use std::sync::Once;
 
@@ -26,18 +31,54 @@ enum Sink {
 
 struct Logger {
     sink: Mutex<Sink>,
+    pending: Mutex<Pending>,
     /// Lets a change of callback wait until the old one has returned.
     gate: std::sync::OnceLock<Gate>,
 }
 
-static LOGGER: Logger =
-    Logger { sink: Mutex::new(Sink::Nowhere), gate: std::sync::OnceLock::new() };
+/// Lines for the callback that have not been told yet.
+struct Pending {
+    lines: VecDeque<(c_int, String)>,
+    /// How many there was no room for.
+    lost: usize,
+    /// A thread is inside the callback.
+    is_telling: bool,
+}
+
+/// So many lines wait for a callback that does not return.
+const MOST_PENDING: usize = 4096;
+
+static LOGGER: Logger = Logger {
+    sink: Mutex::new(Sink::Nowhere),
+    pending: Mutex::new(Pending { lines: VecDeque::new(), lost: 0, is_telling: false }),
+    gate: std::sync::OnceLock::new(),
+};
 
 const LINE: Slot = Slot(0);
 
 thread_local! {
     /// This thread is inside the callback: what it logs meanwhile is not for the callback again.
     static LOGGING: Cell<bool> = const { Cell::new(false) };
+
+    /// How many functions of the API this thread is inside of.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A thread's presence in a function of the API; what was logged meanwhile is told when it ends.
+pub(crate) struct Call;
+
+impl Call {
+    pub(crate) fn begin() -> Self {
+        CALLS.set(CALLS.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        CALLS.set(CALLS.get() - 1);
+        LOGGER.tell();
+    }
 }
 
 /// Sets level and destination.
@@ -95,6 +136,27 @@ impl Logger {
     fn gate(&self) -> &Gate {
         self.gate.get_or_init(Gate::new)
     }
+
+    /// Tells the callback what is pending, unless this thread is inside a function of the API.
+    fn tell(&self) {
+        if CALLS.get() > 0 {
+            return;
+        }
+        loop {
+            // A statement of its own: no lock may be held inside the callback.
+            let next = self.pending.lock().take();
+            let Some((level, line)) = next else { return };
+            let pass = self.gate().enter(LINE);
+            let sink = *self.sink.lock();
+            if let (Some(_), Sink::Callback(callback)) = (&pass, sink) {
+                LOGGING.set(true);
+                callbacks::log(callback, level, &line);
+                LOGGING.set(false);
+            }
+            drop(pass);
+            self.pending.lock().is_telling = false;
+        }
+    }
 }
 
 impl Log for Logger {
@@ -114,19 +176,42 @@ impl Log for Logger {
             Sink::Nowhere => {}
             Sink::Console => console(level, &line(record)),
             Sink::Plain => stdout(&format!("{} {}", name(level), line(record))),
-            Sink::Callback(_) => {
-                // The gate lets one line through at a time, so the callback is looked up inside.
-                if let Some(_pass) = self.gate().enter(LINE)
-                    && let Sink::Callback(callback) = *self.sink.lock()
-                {
-                    callbacks::log(callback, number(level), &line(record));
-                }
-            }
+            Sink::Callback(_) => self.pending.lock().push(number(level), line(record)),
         }
         LOGGING.set(false);
+        if is_ours(record.target()) {
+            self.tell();
+        }
     }
 
     fn flush(&self) {}
+}
+
+/// Dependencies may log while we hold a lock around them; that is told with the next line of ours.
+fn is_ours(target: &str) -> bool {
+    ["rtc_", "librtc", "datachannel"].iter().any(|name| target.starts_with(name))
+}
+
+impl Pending {
+    fn push(&mut self, level: c_int, line: String) {
+        match self.lines.len() < MOST_PENDING {
+            true => self.lines.push_back((level, line)),
+            false => self.lost += 1,
+        }
+    }
+
+    /// The next line, if nobody else is telling.
+    fn take(&mut self) -> Option<(c_int, String)> {
+        if self.is_telling {
+            return None;
+        }
+        let next = self.lines.pop_front().or_else(|| match std::mem::take(&mut self.lost) {
+            0 => None,
+            lost => Some((abi::RTC_LOG_WARNING, format!("{lost} lines were lost here"))),
+        });
+        self.is_telling = next.is_some();
+        next
+    }
 }
 
 fn line(record: &Record<'_>) -> String {

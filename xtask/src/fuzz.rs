@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::args::Args;
-use crate::process::{progress, read};
+use crate::process::progress;
 use crate::project;
 
 /// What libFuzzer needs: counters at every edge, and the operands of comparisons; and with it
@@ -81,16 +81,12 @@ fn folder() -> PathBuf {
 
 /// Builds all targets and returns the folder of their programs.
 fn build() -> Result<PathBuf> {
-    let version = read(Command::new("rustc").arg("-vV"))?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("rustc -vV names no host")?;
+    let host = project::host()?;
     progress("building the fuzz targets");
     // Naming the platform keeps the flags away from build scripts and procedural macros.
     let status = project::cargo()
         .args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"])
-        .args(["--target", host, "--target-dir"])
+        .args(["--target", &host, "--target-dir"])
         .arg(folder())
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))

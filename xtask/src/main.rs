@@ -5,6 +5,7 @@
 mod abi;
 mod abidiff;
 mod args;
+mod asan;
 mod bindings;
 mod clean_root;
 mod consumers;
@@ -133,6 +134,12 @@ const TASKS: &[Task] = &[
         options: "[--target NAME] [--seconds N] [--max-len BYTES] [--input FILE]",
         help: "run the fuzz targets, 60 s each, or one of them on one input",
         run: fuzz::run,
+    },
+    Task {
+        name: "asan",
+        options: "[--only WORD]",
+        help: "run the conformance tests of misuse and deletion under AddressSanitizer",
+        run: asan::run,
     },
 ];
 

@@ -1,8 +1,11 @@
 //! Where things are in this workspace.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
+
+use crate::process::read;
 
 /// The workspace's folder.
 pub(crate) fn root() -> &'static Path {
@@ -35,10 +38,17 @@ pub(crate) fn cache() -> PathBuf {
 }
 
 /// A program that runs cargo, the one running this if any.
-pub(crate) fn cargo() -> std::process::Command {
-    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.current_dir(root());
     cargo
+}
+
+/// The platform of the compiler in use.
+pub(crate) fn host() -> Result<String> {
+    let version = read(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
 }
 
 /// The version of the C library.

@@ -1,21 +1,21 @@
 //! Misuse: strange arguments everywhere, from every thread and inside every callback.
 
 use super::Case;
-use super::errors::{attempt, data_calls, media_calls};
+use super::calls::{Call, every_call};
 use crate::ffi::*;
-use crate::inbox::{Event, Inbox};
+use crate::inbox::Event;
 use crate::lab::Lab;
 use crate::outcome::Rows;
 use crate::peer::{Connected, Pair, Peer, c};
 use crate::sdp;
-use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("every function may be called inside every callback", everything_inside)
+        Case::new("every function may be called inside every callback", super::inside::everything)
+            .fixes("B-3")
             .limit(180),
         Case::new("every function survives handles deleted on another thread", deleted_elsewhere)
             .limit(180),
@@ -56,69 +56,6 @@ impl Random {
     }
 }
 
-/// Calls that end objects; they have tests of their own.
-const ENDING: &[&str] = &[
-    "rtcClosePeerConnection",
-    "rtcDeletePeerConnection",
-    "rtcClose",
-    "rtcDelete",
-    "rtcDeleteDataChannel",
-];
-
-fn everything_inside(lab: &Lab) {
-    let a = Peer::new(lab.lib);
-    let b = Peer::new(lab.lib);
-    let pair = crate::peer::Pair::of(a, b, crate::peer::Signalling::Trickle);
-    let kinds: Arc<Mutex<HashSet<String>>> = Arc::default();
-    let seen = kinds.clone();
-    let pc = pair.a.id;
-    pair.a.inbox.hook(move |inbox, recorded| {
-        let kind = format!("{:?}", recorded.event);
-        let kind: String = kind.chars().take_while(|c| c.is_alphanumeric()).collect();
-        if !seen.lock().expect("the set").insert(kind) {
-            return;
-        }
-        call_everything(inbox, pc, recorded.owner);
-    });
-    let near = pair.a.channel("x");
-    near.wait_open();
-    let far = pair.b.incoming_named("x");
-    far.send_text(c"x");
-    near.inbox.wait("a message", |r| matches!(r.event, Event::Message(_)).then_some(()));
-    // The two lanes of callbacks do not wait for each other.
-    pair.wait_connected();
-    pair.a.wait_gathered();
-    pair.a.inbox.settle();
-    near.send_text(c"still working");
-    far.wait_messages(1);
-    let kinds = kinds.lock().expect("the set").clone();
-    assert!(kinds.len() >= 8, "only {kinds:?}");
-}
-
-fn call_everything(inbox: &Inbox, pc: i32, owner: i32) {
-    let quiet = |name: &str| {
-        !ENDING.contains(&name)
-            && !name.ends_with("Callback")
-            && name != "rtcSetRemoteDescription"
-            && !name.starts_with("rtcCreateDataChannel")
-            && !name.starts_with("rtcReceiveMessage")
-            && name != "rtcSendMessage"
-            && name != "rtcSendMessage (text)"
-    };
-    for (name, function) in data_calls() {
-        if quiet(name) {
-            function(inbox.lib, pc);
-            function(inbox.lib, owner);
-        }
-    }
-    for id in [pc, owner, 999] {
-        for predicate in Predicate::ALL {
-            inbox.lib.test(*predicate, id);
-        }
-        inbox.lib.user_pointer(id);
-    }
-}
-
 fn deleted_elsewhere(lab: &Lab) {
     let lib = lab.lib;
     for _ in 0..10 {
@@ -129,13 +66,12 @@ fn deleted_elsewhere(lab: &Lab) {
             for worker in 0..2 {
                 let stop = &stop;
                 scope.spawn(move || {
-                    let calls = data_calls();
+                    let mut calls = every_call();
+                    calls.retain(|call| !call.ends && !call.name.contains("Callback"));
                     let mut random = Random(77 + worker);
                     while !stop.load(Ordering::SeqCst) {
-                        let (name, function) = &calls[random.below(calls.len())];
-                        if !ENDING.contains(name) && !name.ends_with("Callback") {
-                            function(lib, ids[random.below(ids.len())]);
-                        }
+                        let call = &calls[random.below(calls.len())];
+                        call.attempt(lib, ids[random.below(ids.len())]);
                     }
                 });
             }
@@ -165,9 +101,8 @@ fn random_calls(lab: &Lab) {
             let ids = &ids;
             scope.spawn(move || {
                 let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (worker + 1));
-                let mut calls = data_calls();
-                calls.extend(media_calls());
-                calls.retain(|(name, _)| !name.ends_with("Callback"));
+                let mut calls = every_call();
+                calls.retain(|call| !call.name.contains("Callback"));
                 while Instant::now() < end {
                     let known = ids.lock().expect("ids").clone();
                     let id = known.get(random.below(known.len())).copied().unwrap_or(1);
@@ -184,13 +119,7 @@ fn random_calls(lab: &Lab) {
 }
 
 /// One random call, or one of the calls that need a partner.
-fn step(
-    lib: Lib,
-    random: &mut Random,
-    calls: &[super::errors::Call],
-    id: i32,
-    ids: &Mutex<Vec<i32>>,
-) {
+fn step(lib: Lib, random: &mut Random, calls: &[Call], id: i32, ids: &Mutex<Vec<i32>>) {
     let keep = |id: i32| {
         let mut ids = ids.lock().expect("ids");
         if id > 0 {
@@ -217,7 +146,7 @@ fn step(
         }
         3 => drop(lib.set_remote_description(id, Some(&c(sdp::OFFER)), None)),
         _ => {
-            attempt(lib, &calls[random.below(calls.len())], id);
+            calls[random.below(calls.len())].attempt(lib, id);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Identifiers: one counter for everything, never going back.
 
 use super::Case;
+use super::calls::{Kind, Objects, every_call};
 use crate::ffi::*;
 use crate::lab::Lab;
 use crate::outcome::Rows;
@@ -11,7 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("identifiers count from one across all kinds", counting),
         Case::new("an identifier is never used again", never_reused),
-        Case::new("a deleted identifier is invalid for ever", deleted_is_invalid),
+        Case::new("a deleted identifier is invalid to every function", deleted_is_invalid),
         Case::new("identifiers are not reset by rtcCleanup", not_reset),
         Case::new("channels opened by the remote side share the counter", remote_channels),
         Case::new("identifiers taken from many threads are all different", many_threads),
@@ -43,22 +44,36 @@ fn never_reused(lab: &Lab) {
 }
 
 fn deleted_is_invalid(lab: &Lab) {
-    let peer = Peer::manual(lab.lib);
-    let channel = peer.channel("x");
+    let objects = Objects::new(lab.lib);
     let mut rows = Rows::new();
-    rows.code("deleting the channel", channel.delete(), OK);
-    rows.code("deleting it again", lab.lib.by_id(ById::DELETE_DC, channel.id), INVALID);
-    rows.code("generic delete", lab.lib.by_id(ById::DELETE, channel.id), INVALID);
-    rows.code("closing it", lab.lib.by_id(ById::CLOSE, channel.id), INVALID);
-    rows.code("sending on it", lab.lib.send_binary(channel.id, b"x"), INVALID);
-    rows.equal("is it open", channel.is_open(), false);
-    rows.equal("is it closed", channel.is_closed(), false);
-    rows.equal("its user pointer", lab.lib.user_pointer(channel.id), 0);
-    rows.code("deleting the peer", peer.delete(), OK);
-    rows.code("deleting it again", lab.lib.by_id(ById::DELETE_PC, peer.id), INVALID);
-    rows.code("closing it", lab.lib.by_id(ById::CLOSE_PC, peer.id), INVALID);
-    rows.code("a channel on it", lab.lib.create_dc(peer.id, Some(c"y")), INVALID);
-    rows.equal("its user pointer", lab.lib.user_pointer(peer.id), 0);
+    let calls = every_call();
+    let mut refused = |kind: Kind, id: i32, deleted: i32| {
+        rows.code(format!("deleting the {kind:?}"), deleted, OK);
+        for call in &calls {
+            if let Some(code) = call.attempt(lab.lib, id) {
+                rows.code(format!("{}(deleted {kind:?})", call.name), code, INVALID);
+            }
+        }
+        for predicate in Predicate::ALL {
+            let row = format!("{}(deleted {kind:?})", predicate.name);
+            rows.equal(row, lab.lib.test(*predicate, id), false);
+        }
+        rows.equal(format!("the {kind:?}'s user pointer"), lab.lib.user_pointer(id), 0);
+    };
+    for channel in [&objects.accepted, &objects.client] {
+        refused(Kind::WebSocket, channel.id, channel.delete());
+    }
+    refused(Kind::Server, objects.server.id, objects.server.delete());
+    refused(Kind::DataChannel, objects.channel.id, objects.channel.delete());
+    refused(Kind::Track, objects.track.id, objects.track.delete());
+    // Those that the general function deletes.
+    let channel = objects.peer.channel("x");
+    channel.disown();
+    refused(Kind::DataChannel, channel.id, channel.by_id(ById::DELETE));
+    let track = objects.peer.track("audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:other\r\n");
+    track.disown();
+    refused(Kind::Track, track.id, track.by_id(ById::DELETE));
+    refused(Kind::Peer, objects.peer.id, objects.peer.delete());
 }
 
 fn not_reset(lab: &Lab) {
