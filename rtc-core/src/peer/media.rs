@@ -168,3 +168,36 @@ impl Waiting {
         count > first
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_gone_takes_no_room_and_what_waits_keeps_its_order() {
+        const SIZE: usize = 20_000;
+        let mut waiting = Waiting::default();
+        let mut buffer = TransmitBuffer::default();
+        let (mut queued, mut gone) = (0u8, 0u8);
+        for round in 0..50 {
+            // Ten at first; then as many as go, so that it is never empty.
+            for _ in 0..if round == 0 { 10 } else { 3 } {
+                waiting.bytes.resize(waiting.bytes.len() + SIZE, queued);
+                waiting.lengths.push(SIZE);
+                queued += 1;
+            }
+            buffer.clear();
+            assert!(waiting.move_to(&mut buffer));
+            for (batch, size) in buffer.batches() {
+                for packet in batch.chunks(size) {
+                    assert!(packet.len() == SIZE && packet.iter().all(|byte| *byte == gone));
+                    gone += 1;
+                }
+            }
+            assert_eq!(waiting.left(), usize::from(queued - gone) * SIZE);
+            assert!(waiting.bytes.len() <= 20 * SIZE, "{} bytes", waiting.bytes.len());
+            assert!(waiting.lengths.len() <= 20);
+        }
+        assert_eq!((queued, gone), (157, 150));
+    }
+}
