@@ -616,6 +616,21 @@ impl Library {
         out[..usize::try_from(count).unwrap_or(0)].to_vec()
     }
 
+    /// What the call returned, and the payload types; room for none asks for their number.
+    pub(crate) fn payload_types_in(
+        &self,
+        sdp: Option<&CStr>,
+        codec: Option<&CStr>,
+        room: usize,
+    ) -> (c_int, Vec<c_int>) {
+        let mut out = vec![0; room];
+        let buffer = if room == 0 { null_mut() } else { out.as_mut_ptr() };
+        let (sdp, codec, size) = (chars(sdp), chars(codec), room as c_int);
+        let count = call!(self, rtcGetPayloadTypesForCodec(sdp, codec, buffer, size));
+        out.truncate(usize::try_from(count).unwrap_or(0));
+        (count, out)
+    }
+
     pub(crate) fn cname_of(&self, tr: c_int, ssrc: u32) -> Option<String> {
         let mut out = [0u8; 64];
         let count = call!(self, rtcGetCNameForSsrc(tr, ssrc, out.as_mut_ptr().cast(), 64));

@@ -23,13 +23,18 @@ pub(super) fn cases() -> Vec<Case> {
             .fixes("SRTP indices"),
         Case::new("a sender reports", sender_reports),
         Case::new("a receiver reports what came", receiver_reports).fixes("B-25"),
+        Case::new("a receiver asks for what is missing", asks_again).fixes("generic NACK"),
         Case::new("a key frame is asked for", keyframe),
+        Case::new("a key frame is asked for by full intra requests", full_intra_request)
+            .fixes("FIR"),
         Case::new("a bit rate is asked for", bitrate).fixes("REMB exponent"),
         Case::new("NULL callbacks are refused", null_callbacks).fixes("B-45"),
         Case::new("the interceptor drops, forwards and replaces", interceptor).fixes("B-26"),
         Case::new("the interceptor answers for every track", interceptor_of_two).fixes("B-26"),
         Case::new("what a track announces is told", announced),
         Case::new("SSRCs of a description are read and written", ssrcs_of_type),
+        Case::new("an SSRC of nothing is refused", ssrc_of_nothing).fixes("B-30"),
+        Case::new("payload types of a description are told", described_types),
         Case::new("frames arrive as they were sent", frames),
         Case::new("a track sends frames and receives frames", frames_both_ways),
         Case::new("random packets and frames break nothing", hostile),
@@ -154,7 +159,9 @@ fn timestamps(lab: &Lab) {
     rows.equal("at first", lib.current_timestamp(track.id), Ok(1000));
     rows.code("set", lib.set_timestamp(track.id, 77), OK);
     rows.equal("then", lib.current_timestamp(track.id), Ok(77));
-    rows.equal("no reporter", lib.last_report(track.id).is_ok_and(|time| time > 0), false);
+    rows.equal("no reporter", lib.last_report(track.id), Err(INVALID));
+    rows.code("a reporter", lib.by_id(ById::CHAIN_SR_REPORTER, track.id), OK);
+    rows.equal("no report yet", lib.last_report(track.id), Ok(0));
 }
 
 fn bad_packetizers(lab: &Lab) {
@@ -313,6 +320,40 @@ fn receiver_reports(lab: &Lab) {
     rows.equal("last report", word(&reply, 24), 0x3344_5566);
 }
 
+fn asks_again(lab: &Lab) {
+    const FEEDBACK: &str = "a=rtcp-fb:96 nack\r\n";
+    const RTX: &str = "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+    let with_rtx = VIDEO.replace("SAVPF 96", "SAVPF 96 97");
+    let linked = Linked::new(lab.partner(), lab.lib, &format!("{with_rtx}{FEEDBACK}{RTX}"));
+    let (near, far) = (&linked.near, &linked.far);
+    assert_eq!(lab.lib.by_id(ById::CHAIN_RECEIVING_SESSION, far.id), OK);
+    for sequence in [1, 2, 4] {
+        near.send_binary(&rtp(96, sequence, 42, 20));
+    }
+    let nack = wait_rtcp(near, 205);
+    let mut rows = Rows::new();
+    rows.equal("generic NACK", nack[0], 0x81);
+    rows.equal("stream", word(&nack, 8), 42);
+    rows.equal("packet 3 alone", word(&nack, 12), 3 << 16);
+    // RFC 4588: another stream, the number of the packet first.
+    let again = rtp(96, 3, 42, 20);
+    let mut packet = rtp(97, 1, 43, 0);
+    packet.extend([0, 3]);
+    packet.extend(&again[12..]);
+    near.send_binary(&packet);
+    eventually("what was missing", || rtp_packets(far).contains(&again));
+
+    // Where no NACK is announced there is none.
+    let linked = Linked::new(lab.partner(), lab.lib, VIDEO);
+    assert_eq!(lab.lib.by_id(ById::CHAIN_RECEIVING_SESSION, linked.far.id), OK);
+    for sequence in [1, 2, 4] {
+        linked.near.send_binary(&rtp(96, sequence, 42, 20));
+    }
+    wait_rtp(&linked.far, 3);
+    std::thread::sleep(QUIET);
+    rows.equal("nothing is asked for", linked.near.messages().len(), 0);
+}
+
 fn keyframe(lab: &Lab) {
     let linked = Linked::new(lab.lib, lab.partner(), VIDEO);
     let (near, far) = (&linked.near, &linked.far);
@@ -324,8 +365,29 @@ fn keyframe(lab: &Lab) {
     wait_rtp(far, 1);
     assert_eq!(partner.by_id(ById::REQUEST_KEYFRAME, far.id), OK);
     near.inbox.wait_event(near.id, &Event::Keyframe);
-    // The full intra request of RFC 2032.
-    far.send_binary(&[0x80, 192, 0, 1, 0, 0, 0, 42]);
+    // The packet type that libdatachannel takes for the older full intra request.
+    far.send_binary(&[0x80, 196, 0, 1, 0, 0, 0, 42]);
+    eventually("a second request", || near.count(&Event::Keyframe) == 2);
+}
+
+fn full_intra_request(lab: &Lab) {
+    let linked = Linked::new(lab.lib, lab.partner(), VIDEO);
+    let (near, far) = (&linked.near, &linked.far);
+    assert_eq!(lab.lib.chain_pli(near.id, true), OK);
+    // RFC 5104 §4.3.1.1: from stream 9 to stream 42.
+    let fir = |number| {
+        let mut packet = vec![0x84, 206, 0, 4, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 42];
+        packet.extend([number, 0, 0, 0]);
+        packet
+    };
+    // One that is repeated counts once. The last one is that of RFC 2032.
+    let old = vec![0x80, 192, 0, 1, 0, 0, 0, 42];
+    for (packet, count) in [(fir(1), 1), (fir(1), 1), (fir(2), 2), (old, 3)] {
+        far.send_binary(&packet);
+        eventually(&format!("{count} requests"), || near.count(&Event::Keyframe) == count);
+    }
+    std::thread::sleep(QUIET);
+    assert_eq!(near.count(&Event::Keyframe), 3);
 }
 
 fn bitrate(lab: &Lab) {
@@ -444,6 +506,36 @@ fn ssrcs_of_type(lab: &Lab) {
     rows.holds("the stream", changed.contains("a=ssrc:99 msid:stream stream\r\n"));
     let again = lib.ssrcs_of_type(Some(c"video"), Some(&crate::peer::c(&changed)));
     rows.equal("two now", again.0, 2);
+}
+
+fn ssrc_of_nothing(lab: &Lab) {
+    let peer = Peer::manual(lab.lib);
+    let _track = peer.track(VIDEO);
+    let sdp = crate::peer::c(&peer.describe("offer"));
+    let mut rows = Rows::new();
+    let refused = lab.lib.set_ssrc_of_type(c"video", &sdp, None);
+    rows.equal("NULL", refused, code_name(INVALID));
+    // Without such a section nothing is read.
+    rows.holds("no audio", lab.lib.set_ssrc_of_type(c"audio", &sdp, None).contains("m=video"));
+}
+
+fn described_types(lab: &Lab) {
+    let sections = "v=0\r\no=- 1 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+         m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=mid:a\r\na=rtpmap:111 opus/48000/2\r\n\
+         m=video 9 UDP/TLS/RTP/SAVPF 96 97 98\r\na=mid:v\r\na=rtpmap:96 H264/90000\r\n\
+         a=rtpmap:97 rtx/90000\r\na=rtpmap:98 h264/90000\r\n";
+    let (lib, sdp) = (lab.lib, crate::peer::c(sections));
+    let told = |codec| lib.payload_types_in(Some(&sdp), Some(codec), 16);
+    let mut rows = Rows::new();
+    rows.equal("H264", told(c"H264"), (2, vec![96, 98]));
+    rows.equal("Opus", told(c"OPUS"), (1, vec![111]));
+    rows.equal("rtx", told(c"rtx"), (1, vec![97]));
+    rows.equal("AV1", told(c"AV1"), (0, vec![]));
+    rows.equal("how many", lib.payload_types_in(Some(&sdp), Some(c"H264"), 0).0, 2);
+    rows.code("too small", lib.payload_types_in(Some(&sdp), Some(c"H264"), 1).0, TOO_SMALL);
+    rows.code("no description", lib.payload_types_in(None, Some(c"H264"), 16).0, FAILURE);
+    rows.code("no codec", lib.payload_types_in(Some(&sdp), None, 16).0, FAILURE);
+    rows.code("nonsense", lib.payload_types_in(Some(c"m=x"), Some(c"H264"), 16).0, INVALID);
 }
 
 fn frames(lab: &Lab) {

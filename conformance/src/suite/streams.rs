@@ -15,6 +15,10 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("of 100 packets one is lost and sent again", |lab: &Lab| sent_again(lab, 1)),
         Case::new("of 100 packets ten are lost and sent again", |lab: &Lab| sent_again(lab, 10)),
+        Case::new("frames survive the loss of a packet in 100", |lab: &Lab| frames(lab, 1))
+            .fixes("generic NACK"),
+        Case::new("frames survive the loss of ten packets in 100", |lab: &Lab| frames(lab, 10))
+            .fixes("generic NACK"),
         Case::new("packets that come twice are taken once", replayed),
         Case::new("pacing spreads a burst", pacing),
         Case::new("AV1 goes both ways of packetizing", av1),
@@ -32,9 +36,9 @@ struct Apart {
 }
 
 impl Apart {
-    fn new(lab: &Lab, mut link: Link) -> Self {
+    fn new(lab: &Lab, mut link: Link, description: &str) -> Self {
         let (a, b) = (Peer::manual(lab.lib), Peer::manual(lab.lib));
-        let near = a.track(VIDEO);
+        let near = a.track(description);
         let whole = |peer: &Peer, kind: &str| {
             assert_eq!(peer.set_local(kind), OK);
             peer.wait_gathered();
@@ -69,7 +73,7 @@ fn nack(missing: &[u16]) -> Vec<u8> {
 /// The receiver asks for what is missing until it has everything, byte for byte.
 fn sent_again(lab: &Lab, loss: u64) {
     const COUNT: u16 = 300;
-    let Apart { near, far, .. } = &Apart::new(lab, Link::new(loss));
+    let Apart { near, far, .. } = &Apart::new(lab, Link::new(loss), VIDEO);
     assert_eq!(lab.lib.chain_nack_responder(near.id), OK);
     let packet = |n: u16| rtp(96, n, 42, 500 + usize::from(n));
     for n in 0..COUNT {
@@ -100,10 +104,63 @@ fn sent_again(lab: &Lab, loss: u64) {
     assert!(rounds > 0 || loss < 10, "nothing was lost");
 }
 
+/// The library itself asks for what is missing where the section announces that.
+fn frames(lab: &Lab, loss: u64) {
+    const COUNT: u32 = 300;
+    const PACKETS: usize = 12;
+    let announced = format!("{VIDEO}a=rtcp-fb:96 nack\r\n");
+    let Apart { near, far, .. } = &Apart::new(lab, Link::new(loss), &announced);
+    let lib = lab.lib;
+    let with = Packetizing { max_fragment: 1000, ..Packetizing::default() };
+    let mut rows = Rows::new();
+    rows.code("sender", lib.set_packetizer(Packetizer::VP8, near.id, Some(c"n"), &with), OK);
+    rows.code("responder", lib.chain_nack_responder(near.id), OK);
+    rows.code("receiver", lib.by_id(ById::DEPACKETIZE_VP8, far.id), OK);
+    rows.code("session", lib.by_id(ById::CHAIN_RECEIVING_SESSION, far.id), OK);
+    rows.code("frames", lib.on_frame(far.id), OK);
+    let content = |n: u32| {
+        let seed = n.to_be_bytes();
+        let length = PACKETS * 990;
+        (0..length).map(|at| seed[at % 4] ^ (at % 251) as u8).collect::<Vec<_>>()
+    };
+    for n in 0..COUNT {
+        lib.set_timestamp(near.id, n * 3000);
+        near.send_binary(&content(n));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // A loss at the end shows when more comes; and one of these may be lost as well.
+    eventually("the end", || {
+        let last = COUNT + far.inbox.all().len() as u32;
+        lib.set_timestamp(near.id, last * 3000);
+        near.send_binary(&content(last));
+        std::thread::sleep(Duration::from_millis(20));
+        frames_of(far).iter().any(|(timestamp, _)| *timestamp >= COUNT * 3000)
+    });
+    let mut came = 0;
+    for (timestamp, data) in frames_of(far) {
+        let n = timestamp / 3000;
+        rows.holds(format!("frame {n} is whole"), data == content(n));
+        came += u32::from(n < COUNT);
+    }
+    // Without retransmissions about 270 and 85 of 300 would come.
+    let least = if loss == 1 { 290 } else { 240 };
+    rows.holds(format!("{came} of {COUNT} frames"), came >= least);
+}
+
+fn frames_of(track: &Channel) -> Vec<(u32, Vec<u8>)> {
+    let frames = track.inbox.all().into_iter().filter_map(|recorded| match &recorded.event {
+        Event::Frame { timestamp, data, .. } if recorded.owner == track.id => {
+            Some((*timestamp, data.clone()))
+        }
+        _ => None,
+    });
+    frames.collect()
+}
+
 /// The link reorders, too.
 fn replayed(lab: &Lab) {
     const COUNT: u16 = 200;
-    let Apart { near, far, .. } = &Apart::new(lab, Link::new(0).doubling());
+    let Apart { near, far, .. } = &Apart::new(lab, Link::new(0).doubling(), VIDEO);
     let packet = |n: u16| rtp(96, n, 42, 100);
     for n in 0..COUNT {
         near.send_binary(&packet(n));

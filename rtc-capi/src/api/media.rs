@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_double, c_int, c_uint, c_void};
 use std::time::Duration;
 
 use librtc::media::handler::{
-    BitrateHandler, Depacketizing, KeyframeHandler, NackResponder, Pacing, ReceivingSession,
-    SenderReporter,
+    BitrateHandler, Depacketizing, KeyframeHandler, NackRequester, NackResponder, Pacing,
+    ReceivingSession, SenderReporter,
 };
 use librtc::media::packetizer::{NalSeparator, ObuPacketization, Options};
 use librtc::media::rtp::extension::{ColorSpace, PlayoutDelay};
@@ -90,11 +90,19 @@ exports! {
         packetize(tr, init, Codec::G722)
     }
 
-    /// Makes the track report on what it receives.
+    /// Makes the track report on what it receives, and ask for what is missing if its description
+    /// says so (`a=rtcp-fb:… nack`).
     pub extern "C" fn rtcChainRtcpReceivingSession(tr: c_int) -> c_int {
         let track = handles::track(tr)?;
-        let session = receiving_session(&track.description());
-        track.with_chain(|chain| chain.push(session));
+        let description = track.description();
+        let session = receiving_session(&description);
+        let requester = nack_requester(&description);
+        track.with_chain(|chain| {
+            chain.push(session);
+            if let Some(requester) = requester {
+                chain.push(requester);
+            }
+        });
         SUCCESS
     }
 
@@ -163,12 +171,18 @@ exports! {
         SUCCESS
     }
 
-    /// The timestamp in the last sender report, 0 before the first one.
+    /// The timestamp in the last sender report, 0 before the first one; it needs a sender that
+    /// reports.
     pub extern "C" fn rtcGetLastTrackSenderReportTimestamp(
         id: c_int,
         timestamp: *mut u32,
     ) -> c_int {
-        give(timestamp, with_config(id, |config| config.last_report_timestamp)?)
+        let reported = handles::track(id)?.with_chain(|chain| match chain.config() {
+            Some(config) if chain.has::<SenderReporter>() => Some(config.last_report_timestamp),
+            _ => None,
+        });
+        let what = || Error::invalid(format!("the track {id} makes no sender reports"));
+        give(timestamp, reported.ok_or_else(what)?)
     }
 
     /// The payload types of a codec in our description of the track.
@@ -430,10 +444,32 @@ fn clock_rate(media: &Media, codec: &str, default: u32) -> u32 {
         .unwrap_or(default)
 }
 
-/// Reports under the first SSRC that the track announces; one that only receives announces none,
-/// and takes the number that browsers take then.
+/// Asks in the name of the receiving session, if the section announces generic NACKs (RFC 4585
+/// §4.2).
+fn nack_requester(media: &Media) -> Option<NackRequester> {
+    let mut feedback = media.payloads.iter().flat_map(|payload| &payload.feedback);
+    let is_nack = |feedback: &String| feedback.eq_ignore_ascii_case("nack");
+    if !feedback.any(is_nack) && !media.feedback.iter().any(is_nack) {
+        return None;
+    }
+    let types = media.payloads.iter().filter_map(|payload| {
+        let map = payload.rtp_map.as_ref()?;
+        let mut parameters = payload.fmtp.iter().flat_map(|line| line.split(';'));
+        let repeated = parameters.find_map(|parameter| parameter.trim().strip_prefix("apt="))?;
+        let is_rtx = map.name.eq_ignore_ascii_case("rtx");
+        is_rtx.then_some((payload.payload_type, repeated.parse().ok()?))
+    });
+    Some(NackRequester::new(reporter(media)).with_rtx_types(types.collect()))
+}
+
+/// The first SSRC that the track announces; one that only receives announces none, and takes the
+/// number that browsers take then.
+fn reporter(media: &Media) -> u32 {
+    media.ssrcs().first().copied().unwrap_or(1)
+}
+
 fn receiving_session(media: &Media) -> ReceivingSession {
-    let ssrc = media.ssrcs().first().copied().unwrap_or(1);
+    let ssrc = reporter(media);
     let first = media.payloads.iter().find_map(|payload| payload.rtp_map.as_ref());
     let clock_rate = first.map_or(VIDEO_CLOCK, |map| map.clock_rate.max(1));
     let session = ReceivingSession::new(ssrc, clock_rate);

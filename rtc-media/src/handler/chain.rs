@@ -1,5 +1,6 @@
 //! Driving the handlers.
 
+use std::any::Any;
 use std::time::Instant;
 
 use super::{Context, Depacketizing, Handler, Packetizing};
@@ -48,7 +49,7 @@ impl Chain {
     }
 
     /// Appends a handler.
-    pub fn push(&mut self, handler: impl Handler + 'static) {
+    pub fn push(&mut self, handler: impl Handler) {
         self.handlers.push(Box::new(handler));
     }
 
@@ -57,6 +58,14 @@ impl Chain {
         self.handlers.clear();
         self.config = None;
         self.has_depacketizer = false;
+    }
+
+    /// Whether there is a handler of this type.
+    pub fn has<H: Handler>(&self) -> bool {
+        self.handlers.iter().any(|handler| {
+            let handler: &dyn Any = &**handler;
+            handler.is::<H>()
+        })
     }
 
     /// Whether there are no handlers.

@@ -28,13 +28,14 @@ pub use packetizing::Packetizing;
 pub use receiver::ReceivingSession;
 pub use sender_reporter::SenderReporter;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::time::Instant;
 
 use crate::{Message, Now, Output, Request, RtpConfig};
 
 /// A link of a chain. What it does not care for passes it unchanged.
-pub trait Handler: Send + Debug {
+pub trait Handler: Any + Send + Debug {
     /// Messages from the peer: they may be changed, taken out and added.
     fn incoming(&mut self, batch: &mut Vec<Message>, context: &mut Context<'_>) {
         let _ = (batch, context);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::{Context, Handler};
 use crate::rtcp::{self, Nack};
 use crate::rtp::{self, Packet, Rtx};
@@ -20,11 +22,17 @@ const LAST_INTERVAL: Duration = Duration::from_millis(160);
 /// It is asked for so many times.
 const MAX_REQUESTS: u32 = 10;
 
+/// Streams of retransmissions that are known at a time.
+const MAX_RTX: usize = 8;
+
 /// Watches incoming RTP packets and asks the peer for missing ones.
 #[derive(Debug, Default)]
 pub struct NackRequester {
     ssrc: u32,
-    rtx: Option<Rtx>,
+    /// Streams of retransmissions, the one that was found last at the end.
+    rtx: Vec<Rtx>,
+    /// Payload types of retransmissions, and of what they repeat.
+    rtx_types: Vec<(u8, u8)>,
     /// By SSRC, the one that was heard of last at the end.
     streams: Vec<Stream>,
 }
@@ -45,13 +53,48 @@ struct Missing {
 impl NackRequester {
     /// Asks in the name of `ssrc`.
     pub fn new(ssrc: u32) -> Self {
-        Self { ssrc, rtx: None, streams: Vec::new() }
+        Self { ssrc, ..Self::default() }
     }
 
     /// Takes retransmissions out of a stream of their own.
     pub fn with_rtx(mut self, rtx: Rtx) -> Self {
-        self.rtx = Some(rtx);
+        self.rtx.push(rtx);
         self
+    }
+
+    /// Takes retransmissions out of streams that are known by their payload type only, which comes
+    /// first in each pair; the second one is that of the packets they repeat. Which stream they
+    /// belong to is found when one repeats what was asked for (RFC 4588 §5.3).
+    pub fn with_rtx_types(mut self, types: Vec<(u8, u8)>) -> Self {
+        self.rtx_types = types;
+        self
+    }
+
+    /// What a retransmission repeats, or the packet itself if it is none; `None` where the stream
+    /// of a retransmission is not known.
+    fn restore(&mut self, data: &Bytes) -> Option<Bytes> {
+        if let Some(restored) = self.rtx.iter().find_map(|rtx| rtx.unwrap(data)) {
+            return Some(restored);
+        }
+        let packet = Packet::parse(data).ok()?;
+        let header = packet.header();
+        let types = self.rtx_types.iter().find(|types| types.0 == header.payload_type);
+        let Some(&(rtx_payload_type, payload_type)) = types else { return Some(data.clone()) };
+        let repeated = u16::from_be_bytes(*packet.payload().first_chunk()?);
+        let mut asked = self.streams.iter().filter(|stream| stream.asked_for(repeated));
+        let ssrc = asked.next()?.ssrc;
+        if asked.next().is_some() {
+            return None;
+        }
+        let rtx = Rtx { ssrc, payload_type, rtx_ssrc: header.ssrc, rtx_payload_type };
+        self.rtx.retain(|known| {
+            (known.rtx_ssrc, known.rtx_payload_type) != (header.ssrc, rtx_payload_type)
+        });
+        if self.rtx.len() == MAX_RTX {
+            self.rtx.remove(0);
+        }
+        self.rtx.push(rtx);
+        rtx.unwrap(data)
     }
 
     fn see(&mut self, ssrc: u32, sequence: u16, now: Instant) {
@@ -109,6 +152,12 @@ impl Stream {
         }
     }
 
+    /// Whether this packet is missing and was asked for.
+    fn asked_for(&self, sequence: u16) -> bool {
+        let number = sequence::extend(self.highest, sequence);
+        self.missing.get(&number).is_some_and(|missing| missing.requests > 0)
+    }
+
     /// The sequence numbers to ask for now.
     fn take_due(&mut self, now: Instant) -> Vec<u16> {
         let mut due = Vec::new();
@@ -135,9 +184,8 @@ impl Handler for NackRequester {
             if rtp::is_rtcp(&message.data) {
                 continue;
             }
-            if let Some(restored) = self.rtx.and_then(|rtx| rtx.unwrap(&message.data)) {
-                message.data = restored;
-            }
+            let Some(restored) = self.restore(&message.data) else { continue };
+            message.data = restored;
             let Ok(packet) = Packet::parse(&message.data) else { continue };
             let header = packet.header();
             self.see(header.ssrc, header.sequence, context.now.instant);

@@ -78,7 +78,9 @@ fn an_empty_chain_passes_everything() {
 #[test]
 fn sender_reports_go_out_first_and_once_a_second() {
     let (mut chain, clock) = (sender(), Clock::new());
+    assert!(!chain.has::<SenderReporter>());
     chain.push(SenderReporter::default());
+    assert!(chain.has::<SenderReporter>());
     chain.config_mut().unwrap().timestamp = 7;
     let packets = send(&mut chain, clock.at(500), &[1; 150]);
     let [rtcp::Packet::SenderReport(report), rtcp::Packet::SourceDescription(name)] =
@@ -394,6 +396,40 @@ fn what_is_kept_cannot_be_mistaken_for_what_comes() {
     let nack = Nack::new(1, 42, [40_000 - (1 << 12) - 1, 40_000 - (1 << 12), 39_999]);
     let (_, output) = receive(&mut chain, clock.at(0), one(rtcp::Packet::Nack(nack)));
     assert_eq!(output.packets.len(), 2);
+}
+
+#[test]
+fn a_stream_of_retransmissions_is_found_by_what_was_asked_for() {
+    let (mut chain, clock) = (Chain::default(), Clock::new());
+    chain.push(NackRequester::new(1).with_rtx_types(vec![(97, 96), (99, 98)]));
+    let wrapped = |ssrc, payload_type, sequence| {
+        let rtx =
+            Rtx { ssrc: 42, payload_type: 96, rtx_ssrc: ssrc, rtx_payload_type: payload_type };
+        rtx.wrap(&rtp(sequence, 0), 7).unwrap()
+    };
+    let restored = |chain: &mut Chain, at: u64, packet: &Bytes| {
+        let (batch, output) = receive(chain, clock.at(at), packet.clone());
+        assert!(output.packets.is_empty(), "nothing is asked for: {output:?}");
+        let data = batch[0].data.clone();
+        assert!(data == rtp(2, 0) || data == rtp(4, 0) || data == packet);
+        data != packet
+    };
+    for sequence in [1, 3, 5] {
+        receive(&mut chain, clock.at(0), rtp(sequence, 0));
+    }
+    assert!(!restored(&mut chain, 1, &wrapped(43, 97, 2)), "nobody has asked yet");
+    let mut output = Output::default();
+    chain.handle_timeout(clock.at(6), &mut Vec::new(), &mut output);
+    assert_eq!(read(&output.packets[0]), [rtcp::Packet::Nack(Nack::new(1, 42, [2, 4]))]);
+    assert!(!restored(&mut chain, 7, &wrapped(43, 97, 1)), "that was not missing");
+    assert!(!restored(&mut chain, 7, &wrapped(43, 100, 2)), "another payload type");
+    assert!(restored(&mut chain, 7, &wrapped(43, 97, 2)));
+    // Now that the stream is known, whatever it repeats.
+    assert!(restored(&mut chain, 7, &wrapped(43, 97, 2)));
+    assert!(restored(&mut chain, 7, &wrapped(43, 97, 4)));
+    let mut output = Output::default();
+    chain.handle_timeout(clock.at(1_000), &mut Vec::new(), &mut output);
+    assert!(output.packets.is_empty(), "nothing is missing");
 }
 
 #[test]
