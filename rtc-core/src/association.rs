@@ -324,6 +324,9 @@ mod tests {
         ];
         assert_eq!(times.map(|time| time.as_millis()), [16, 17, 18, 19, 21]);
         assert_eq!(engine.max_retransmits, 20);
+        assert!(engine.interleaving, "or large messages keep small ones waiting");
+        assert_eq!(engine.stream_share, STREAM_SHARE);
+        assert_eq!(engine.zero_checksum, rtc_sctp_engine::ZeroChecksum::WhenPeerOffers);
     }
 
     #[test]

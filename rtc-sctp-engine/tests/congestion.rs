@@ -54,14 +54,18 @@ fn the_default_fills_lossy_and_jittery_paths() {
 }
 
 #[test]
-fn two_flows_share_a_bottleneck_within_a_factor_of_two() {
+fn two_flows_share_a_bottleneck_with_a_queue_of_one_bdp_within_a_factor_of_two() {
+    share_within_two(Duration::from_millis(10));
+}
+
+#[test]
+fn two_flows_share_a_bottleneck_with_a_queue_of_a_quarter_bdp_within_a_factor_of_two() {
+    share_within_two(Duration::from_millis(40));
+}
+
+fn share_within_two(delay: Duration) {
     use CongestionControl::{Adaptive, Rfc9260};
-    let link = Link {
-        delay: Duration::from_millis(10),
-        bandwidth: 2_500_000,
-        queue: 50_000,
-        ..Link::default()
-    };
+    let link = Link { delay, bandwidth: 2_500_000, queue: 50_000, ..Link::default() };
     for kinds in [[Adaptive, Adaptive], [Adaptive, Rfc9260], [Rfc9260, Adaptive]] {
         let pair = |kind, seed| Pair::new(seed, [config(kind), config(kind)], link.clone());
         let flows =
