@@ -3,6 +3,7 @@
 use crate::ffi::Lib;
 use crate::sys;
 use std::ffi::{CStr, c_int};
+use std::time::Duration;
 
 /// What a backend does for a connection, with the environment variable that chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +50,15 @@ pub(crate) struct Ice {
     pub(crate) name: &'static str,
     /// `bindAddress`; without it every interface but loopback is used.
     pub(crate) bind_address: bool,
+    /// `portRangeBegin` and `portRangeEnd`.
+    pub(crate) port_range: bool,
+    /// `proxyServer`.
+    pub(crate) proxy: bool,
     /// `enableIceUdpMux`.
     pub(crate) udp_mux: bool,
-    /// Passive candidates over TCP (RFC 6544).
+    /// Connects to passive candidates over TCP (RFC 6544).
+    pub(crate) active_tcp: bool,
+    /// Offers passive candidates over TCP.
     pub(crate) passive_tcp: bool,
     /// ICE restart (RFC 8445 §9).
     pub(crate) restart: bool,
@@ -59,6 +66,8 @@ pub(crate) struct Ice {
     pub(crate) turn_tcp: bool,
     /// TURN over TLS.
     pub(crate) turn_tls: bool,
+    /// Packets are never fragmented, so that the path can be probed for a larger MTU.
+    pub(crate) unfragmented: bool,
     /// The relay policy restricts what is checked as well as what is announced: libjuice checks
     /// direct pairs although it does not tell of them (B-16).
     pub(crate) relay_checks: bool,
@@ -66,22 +75,33 @@ pub(crate) struct Ice {
     pub(crate) every_relay: bool,
     /// The type preference of host candidates (RFC 8445 §5.1.2.2).
     pub(crate) host_preference: u32,
+    /// How long a peer may be silent before the connection has failed.
+    pub(crate) silence: Duration,
 }
+
+/// How long every backend checks candidates that nobody answers.
+pub(crate) const CHECKING: Duration = Duration::from_millis(39_500);
 
 pub(crate) const AGENT: Ice = Ice {
     name: "agent",
     bind_address: true,
+    port_range: true,
+    proxy: false,
     udp_mux: true,
+    active_tcp: true,
     passive_tcp: true,
     restart: true,
     turn_tcp: true,
     turn_tls: true,
     relay_checks: true,
+    unfragmented: true,
     every_relay: true,
     host_preference: 126,
+    silence: Duration::from_secs(30),
 };
 const JUICE: Ice = Ice {
     name: "juice",
+    active_tcp: false,
     passive_tcp: false,
     restart: false,
     turn_tcp: false,
@@ -92,10 +112,13 @@ const JUICE: Ice = Ice {
 const NICE: Ice = Ice {
     name: "nice",
     bind_address: false,
+    proxy: true,
     udp_mux: false,
     turn_tls: false,
+    unfragmented: false,
     every_relay: false,
     host_preference: 120,
+    silence: Duration::from_secs(40),
     ..AGENT
 };
 
@@ -140,4 +163,56 @@ pub(crate) fn choose(lib: Lib, variable: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/backends.md");
+
+    /// The rows of the page's table, each with what it says of the backends in the order of
+    /// [`Ice`]'s constants.
+    fn declared() -> Vec<(&'static str, [bool; 3])> {
+        let (_, table) = PAGE.split_once("<!-- ICE, from the declared capabilities -->").unwrap();
+        let (table, _) = table.split_once("<!-- end -->").unwrap();
+        let cells = |line: &'static str| {
+            line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()
+        };
+        let mut lines = table.trim().lines().map(cells);
+        assert_eq!(lines.next().unwrap()[1..], ["`agent`", "`juice`", "`nice`"]);
+        let rows = lines.skip(1);
+        rows.map(|row| (row[0], [1, 2, 3].map(|column| row[column] == "yes"))).collect()
+    }
+
+    #[test]
+    fn the_backends_do_what_their_page_says() {
+        let known = |what: &str, ice: &Ice| {
+            Some(match what {
+                "`bindAddress`" => ice.bind_address,
+                "`portRangeBegin`, `portRangeEnd`" => ice.port_range,
+                "`proxyServer` for TURN over TCP" => ice.proxy,
+                "`enableIceUdpMux`" => ice.udp_mux,
+                "`enableIceTcp`: connects to passive candidates" => ice.active_tcp,
+                "`enableIceTcp`: offers passive candidates" => ice.passive_tcp,
+                "TURN over UDP" => true,
+                "TURN over TCP" => ice.turn_tcp,
+                "TURN over TLS" => ice.turn_tls,
+                "ICE restart" => ice.restart,
+                "probing for a larger path MTU" => ice.unfragmented,
+                // No program can see it.
+                "several datagrams by one system call" => return None,
+                _ => panic!("the page has a row that is not known here: {what}"),
+            })
+        };
+        let rows = declared();
+        assert_eq!(rows.len(), 12);
+        for (what, declared) in rows {
+            for (ice, declared) in [AGENT, JUICE, NICE].iter().zip(declared) {
+                if let Some(known) = known(what, ice) {
+                    assert_eq!(known, declared, "{what}: {}", ice.name);
+                }
+            }
+        }
+    }
 }

@@ -163,6 +163,12 @@ pub(crate) fn kill_group(pid: u32) {
     unsafe { libc::kill(-(pid as libc::pid_t), libc::SIGKILL) };
 }
 
+/// Stops a child and everything it started: it is there, and does nothing.
+pub(crate) fn stop_group(pid: u32) {
+    // SAFETY: the group was created for this child.
+    unsafe { libc::kill(-(pid as libc::pid_t), libc::SIGSTOP) };
+}
+
 /// Ends the process without running destructors: what happens at exit has tests of its own.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: ends the process.

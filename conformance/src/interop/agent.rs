@@ -67,6 +67,11 @@ impl Agent {
         self.name == "own"
     }
 
+    /// The process, which leads a group of its own.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a command.
     pub(crate) fn tell(&mut self, command: &Value) -> Result<(), String> {
         self.remember("<-", command);

@@ -5,7 +5,7 @@ use crate::backends::{Role, names};
 use crate::ffi::*;
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::Peer;
+use crate::peer::{Peer, c};
 use std::ffi::c_int;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -13,6 +13,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("the backends are told by name", told).fixes("rtcGetBackendNames"),
         Case::new("a connection uses the backends that come first", used)
             .fixes("rtcGetPeerConnectionBackend"),
+        Case::new("what the ICE backend ignores is told by a warning", warned)
+            .fixes("warnings of what is ignored"),
     ]
 }
 
@@ -55,4 +57,45 @@ fn used(lab: &Lab) {
         rows.code("an unknown connection", unknown, INVALID);
     }
     rows.code("a role above", lab.lib.peer_backend(peer.id, 2, None, 0), INVALID);
+}
+
+fn warned(lab: &Lab) {
+    let ice = lab.ice;
+    lab.lib.init_logger(3, true);
+    let server = |query: &str| Some(c(&format!("turn{query}")));
+    let config = Config {
+        manual: true,
+        bind: Some(c"127.0.0.1".to_owned()),
+        proxy: Some(c"http://127.0.0.1:9".to_owned()),
+        udp_mux: true,
+        ice_tcp: true,
+        ports: (40_000, 40_100),
+        ice_servers: vec![
+            server(":u:p@127.0.0.1:9?transport=tcp"),
+            server("s:u:p@127.0.0.1:9?transport=tcp"),
+        ],
+        ..Config::default()
+    };
+    let peer = Peer::with(lab.lib, &config);
+    let _channel = peer.channel("x");
+    let code = lab.lib.set_max_mtu(peer.id, 9000);
+    // Without an interface libnice cannot gather; what it ignores has been told by then.
+    peer.set_local("offer");
+    let lines: Vec<String> = log_lines().into_iter().map(|line| line.1).collect();
+    let mut rows = Rows::new();
+    rows.code("rtcSetMaxMtu", code, OK);
+    for (what, is_honoured) in [
+        ("the bind address", ice.bind_address),
+        ("the port range", ice.port_range),
+        ("the proxy", ice.proxy),
+        ("sharing a UDP port", ice.udp_mux),
+        ("candidates over TCP", ice.active_tcp || ice.passive_tcp),
+        ("TURN over TCP (127.0.0.1:9)", ice.turn_tcp),
+        ("TURN over TLS (127.0.0.1:9)", ice.turn_tls),
+        ("probing for a larger path MTU", ice.unfragmented),
+    ] {
+        let expected = format!("{what} is ignored: ICE by {} cannot do it", ice.name);
+        let count = lines.iter().filter(|line| line.ends_with(&expected)).count();
+        rows.equal(format!("{what}: {lines:?}"), count, usize::from(!is_honoured));
+    }
 }

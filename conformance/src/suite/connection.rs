@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("peers meet on ordinary interfaces", interfaces),
         Case::new("descriptions gathered whole connect as well", whole),
         Case::new("an offer nobody answers stays connecting", unanswered),
-        Case::new("connecting never loses a second", no_stall).fixes("B-2").limit(120).alone(),
+        Case::new("connecting never loses a second", no_stall).fixes("B-2").limit(240).alone(),
         Case::new("many pairs connect at the same time", many_at_once).limit(180),
         Case::new("one peer connects with many", star).limit(180),
         Case::new("closing runs through disconnected to closed on both sides", close_sequence),
@@ -30,7 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("channels outlive their deleted peer connection", channels_outlive),
         Case::new("channels that never opened are closed with their connection", never_opened)
             .fixes("B-4"),
-        Case::new("the peer process may end without a word", both_deleted),
+        Case::new("both sides may be deleted at the same time", both_deleted),
         Case::new("the highest stream is at least 1023", max_stream),
         Case::new("callbacks may be unset while connected", unset),
     ]
@@ -152,18 +152,31 @@ fn unanswered(lab: &Lab) {
     });
 }
 
-fn no_stall(lab: &Lab) {
-    let mut slow = Vec::new();
-    for _ in 0..20 {
-        let pair = Pair::new(lab.lib);
+/// One after the other; those are returned that took a second longer than most: a handshake began
+/// whose first flight was lost and repeated then.
+fn stalled(lib: Lib, count: usize) -> Vec<Duration> {
+    let mut took: Vec<Duration> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let pair = Pair::new(lib);
         let begun = Instant::now();
         let (_near, _far) = pair.open("x");
-        let took = begun.elapsed();
-        if took > Duration::from_millis(900) {
-            slow.push(took);
-        }
+        took.push(begun.elapsed());
     }
-    assert!(slow.len() <= 1, "{} of 20 connections took {slow:?}", slow.len());
+    took.sort();
+    let usual = took[count / 2];
+    took.into_iter().filter(|took| *took > usual + STALL).collect()
+}
+
+/// What is lost in DTLS is repeated after one second.
+const STALL: Duration = Duration::from_millis(900);
+
+fn no_stall(lab: &Lab) {
+    let first = stalled(lab.lib, 200);
+    if !first.is_empty() {
+        // A busy machine may have been in the way, once.
+        let second = stalled(lab.lib, 200);
+        assert!(second.is_empty(), "of 200 connections these took long: {first:?}, {second:?}");
+    }
 }
 
 fn many_at_once(lab: &Lab) {

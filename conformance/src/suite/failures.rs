@@ -1,17 +1,26 @@
 //! Connections that must not come about, and connections that break.
 
 use super::Case;
+use crate::backends::CHECKING;
 use crate::ffi::*;
 use crate::inbox::Event;
+use crate::interop::agent::Agent;
+use crate::interop::own;
 use crate::lab::Lab;
 use crate::peer::{Pair, Peer};
-use crate::sdp;
+use crate::{sdp, sys};
+use serde_json::json;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Within what time a connection without a path has failed, with reserve: upstream gives up checks
-/// after 39.5 s, and a silent peer after 30 s with libjuice and 40 s with libnice.
-const GIVEN_UP: Duration = Duration::from_secs(60);
+/// How much later than it should be something may be noticed on a busy machine.
+const LATE: Duration = Duration::from_secs(15);
+
+/// Sooner no peer is given up: it may be about to answer.
+const EARLY: Duration = Duration::from_secs(15);
+
+/// What fails at once does not wait for the end of the handshake, which is after 30 s.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -22,6 +31,14 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("wrong ICE passwords never connect", wrong_password).limit(120),
         Case::new("candidates nobody answers fail in the end", nobody_there).limit(120),
         Case::new("a connection whose network dies fails in the end", network_dies).limit(150),
+        Case::new("a peer that falls silent fails the connection", |lab| {
+            peer_goes(lab, sys::stop_group)
+        })
+        .limit(150),
+        Case::new("a peer process that is killed fails the connection", |lab| {
+            peer_goes(lab, sys::kill_group)
+        })
+        .limit(150),
         Case::new("a failed connection is closed and stays so", failed_is_closed),
     ]
 }
@@ -61,15 +78,30 @@ fn other_fingerprint(sdp: &str) -> String {
     sdp::replaced(sdp, "a=fingerprint", &format!("a=fingerprint:{rest}{changed}"))
 }
 
-/// The side that sees the lie has to fail; the other side at least has to end.
+/// When a state was told first.
+fn told(peer: &Peer, state: State) -> Option<Instant> {
+    let all = peer.inbox.all();
+    let mut of = all.iter().filter(|r| r.owner == peer.id && r.event == Event::State(state));
+    of.next().map(|recorded| recorded.at)
+}
+
+/// Waits until a peer connection is closed.
+fn wait_closed(peer: &Peer, patience: Duration) {
+    peer.inbox.wait_list("the end", patience, |events| {
+        let closed = Event::State(State::Closed);
+        events.iter().any(|r| r.owner == peer.id && r.event == closed).then_some(())
+    });
+}
+
+/// Both sides have to fail, and soon: the one that sees the lie, and the other one, which is told.
 fn refused(judge: &Peer, other: &Peer, near: &crate::peer::Channel) {
-    judge.wait_state(State::Failed);
-    judge.wait_state(State::Closed);
-    other.wait_state(State::Closed);
     for peer in [judge, other] {
-        assert!(!peer.states().contains(&State::Connected), "{:?}", peer.states());
-        let last = peer.states().last().copied();
-        assert_eq!(last, Some(State::Closed));
+        peer.wait_state(State::Closed);
+        assert_eq!(peer.states(), [State::Connecting, State::Failed, State::Closed]);
+        let connected = peer.inbox.wait_event(peer.id, &Event::IceState(IceState::Connected));
+        let failed = told(peer, State::Failed).expect("just seen");
+        let took = failed.saturating_duration_since(connected);
+        assert!(took < AT_ONCE, "it failed {took:?} after ICE had connected");
     }
     assert_eq!(near.count(&Event::Open), 0);
     assert!(!near.is_open());
@@ -97,12 +129,8 @@ fn wrong_password(lab: &Lab) {
     let bend = |sdp: &str| sdp::replaced(sdp, "a=ice-pwd", "a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaaaa");
     let (a, b, near) = connect_bent(lab.lib, &Config::loopback(), bend, bend);
     for peer in [&a, &b] {
-        peer.inbox.wait_list("the failure", GIVEN_UP, |events| {
-            let closed = Event::State(State::Closed);
-            events.iter().any(|r| r.owner == peer.id && r.event == closed).then_some(())
-        });
-        assert!(peer.states().contains(&State::Failed), "{:?}", peer.states());
-        assert!(!peer.states().contains(&State::Connected), "{:?}", peer.states());
+        wait_closed(peer, CHECKING + LATE);
+        assert_eq!(peer.states(), [State::Connecting, State::Failed, State::Closed]);
     }
     assert!(!near.is_open());
 }
@@ -111,14 +139,20 @@ fn nobody_there(lab: &Lab) {
     let peer = Peer::new(lab.lib);
     assert_eq!(peer.set_remote(sdp::OFFER, "offer"), OK);
     assert_eq!(peer.add_candidate("candidate:1 1 UDP 2122252543 127.0.0.1 9 typ host"), OK);
-    peer.inbox.wait_list("the failure", GIVEN_UP, |events| {
-        let closed = Event::State(State::Closed);
-        events.iter().any(|r| r.event == closed).then_some(())
-    });
+    wait_closed(&peer, CHECKING + LATE);
     let expected = [State::Connecting, State::Failed, State::Closed];
     assert_eq!(peer.states(), expected);
     let ice = |r: &crate::inbox::Recorded| matches!(r.event, Event::IceState(IceState::Failed));
     assert!(peer.inbox.all().iter().any(|r| ice(r)), "ICE did not report its failure");
+}
+
+/// How long a peer may be silent, with reserve. The real library takes longer with libnice where
+/// there are many addresses: 82 s.
+fn silence(lab: &Lab) -> Duration {
+    match lab.lib.table.rtcGetBackendNames.is_none() {
+        true => Duration::from_secs(90),
+        false => lab.ice.silence + LATE,
+    }
 }
 
 fn network_dies(lab: &Lab) {
@@ -129,13 +163,9 @@ fn network_dies(lab: &Lab) {
     // Both ends of the pair are local, so their packets take the loopback interface.
     let down = Command::new("ip").args(["link", "set", "lo", "down"]).status();
     assert!(down.is_ok_and(|status| status.success()), "the interface stays up");
-    // The real library with libnice takes longer where it cannot even send: 82 s.
-    let patience = GIVEN_UP * 3 / 2;
+    let patience = silence(lab);
     for (peer, channel) in [(&pair.a, &near), (&pair.b, &far)] {
-        peer.inbox.wait_list("the failure", patience, |events| {
-            let closed = Event::State(State::Closed);
-            events.iter().any(|r| r.owner == peer.id && r.event == closed).then_some(())
-        });
+        wait_closed(peer, patience);
         channel.wait_closed();
         let states = peer.states();
         assert!(
@@ -143,6 +173,38 @@ fn network_dies(lab: &Lab) {
             "{states:?}"
         );
     }
+}
+
+/// A connection with another process, to which something happens then.
+fn peer_goes(lab: &Lab, happens: fn(u32)) {
+    lab.need_interfaces();
+    let peer = Peer::with(lab.lib, &Config { manual: true, ..Config::default() });
+    let near = peer.channel("x");
+    peer.describe("offer");
+    peer.wait_gathered();
+    let sdp = peer.string(Getter::LOCAL_DESCRIPTION).expect("a description");
+    let mut other = own::command(None)
+        .and_then(|command| Agent::start("peer", command, &std::env::temp_dir()))
+        .expect("another process");
+    let answer = other.tell(&json!({ "do": "answer", "sdp": sdp }));
+    let answer = answer.and_then(|()| other.description("answer")).expect("an answer");
+    assert_eq!(peer.set_remote(&answer, "answer"), OK);
+    near.wait_open();
+    near.send_text(c"there?");
+    other.expect_on("text", "x").expect("the message");
+    other.tell(&json!({ "do": "text", "label": "x", "text": "yes" })).expect("told");
+    near.wait_messages(1);
+    peer.wait_state(State::Connected);
+    // Everything has to be acknowledged: otherwise it is SCTP that gives up first.
+    peer.inbox.fall_quiet();
+    let begun = Instant::now();
+    happens(other.id());
+    wait_closed(&peer, silence(lab));
+    let expected = [State::Connecting, State::Connected, State::Failed, State::Closed];
+    assert_eq!(peer.states(), expected);
+    let took = begun.elapsed();
+    assert!(took > EARLY, "it was given up after {took:?}");
+    near.wait_closed();
 }
 
 fn failed_is_closed(lab: &Lab) {

@@ -13,6 +13,9 @@ pub(super) fn cases() -> Vec<Case> {
             .fixes("memory of ended connections")
             .limit(3600)
             .alone(),
+        Case::new("a hundred idle connections take no more threads than two", threads)
+            .limit(240)
+            .alone(),
         Case::new("channels leave no memory behind", channels).limit(1200).alone(),
         Case::new("messages leave no memory behind", messages).limit(1200).alone(),
     ]
@@ -74,6 +77,33 @@ fn connections(lab: &Lab) {
     };
     eventually_or("the threads to end", || no_more_than(threads, sys::thread_names()));
     eventually_or("the descriptors to be closed", || no_more_than(files, sys::open_files()));
+}
+
+/// Threads of which there may be more at one time than at another: those that run callbacks.
+const SPARE: usize = 4;
+
+fn threads(lab: &Lab) {
+    let connect = |count: usize| -> Vec<(Pair, Channel, Channel)> {
+        let connected = |_| {
+            let mut pair = Pair::new(lab.lib);
+            let (near, far) = pair.open("idle");
+            pair.wait_connected();
+            // The forwarding threads are the test's.
+            pair.unwire();
+            (pair, near, far)
+        };
+        (0..count).map(connected).collect()
+    };
+    let _two = connect(2);
+    let few = sys::thread_names();
+    let _others = connect(98);
+    eventually_or("the threads of a hundred connections to be no more", || {
+        let many = sys::thread_names();
+        match many.len() <= few.len() + SPARE {
+            true => Ok(()),
+            false => Err(format!("than {few:?}: {many:?}")),
+        }
+    });
 }
 
 fn channels(lab: &Lab) {
