@@ -34,8 +34,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .args(&words)
         .env("RTC_LIB", &library)
         .env("RTC_INCLUDE", project::root().join("rtc-capi/include"))
-        // Use after return costs nothing here; tests end without destructors, so leaks are not told.
-        .env("ASAN_OPTIONS", "detect_stack_use_after_return=1:detect_leaks=0");
+        // Tests end without destructors, so leaks are not looked for.
+        .env("ASAN_OPTIONS", "detect_stack_use_after_return=1:detect_leaks=0:print_legend=0");
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     if !status.success() {
         bail!("tests failed under AddressSanitizer ({status})");
