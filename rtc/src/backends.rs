@@ -72,30 +72,65 @@ fn named<B: ?Sized>(
     found.ok_or_else(|| Error::invalid(format!("there is no {role} backend named {name:?}")))
 }
 
+/// What the environment says of a backend's role, and what is to be logged of that.
+struct Choice<T> {
+    backend: T,
+    complaint: Option<String>,
+}
+
+/// The backend that the environment variable names (unless the process is privileged), else the
+/// default.
+fn choose<T: Copy>(variable: &str, find: fn(&str) -> Result<T>, default: T) -> Choice<T> {
+    let name = match crate::sys::is_privileged() {
+        true => None,
+        false => std::env::var(variable).ok(),
+    };
+    match name.as_deref().map(find) {
+        None => Choice { backend: default, complaint: None },
+        Some(Ok(backend)) => Choice { backend, complaint: None },
+        Some(Err(error)) => {
+            Choice { backend: default, complaint: Some(format!("{variable} is ignored: {error}")) }
+        }
+    }
+}
+
 /// What connections use that do not choose for themselves: the environment's choice
 /// (`RTC_ICE_BACKEND`, `RTC_TLS_BACKEND`, unless the process is privileged), else the first.
 pub fn default_backends() -> Backends {
     static CHOICE: OnceLock<Backends> = OnceLock::new();
-    *CHOICE.get_or_init(|| {
-        let ice = from_environment("RTC_ICE_BACKEND", ice_backend).unwrap_or(ICE_BACKENDS[0]);
-        let dtls = from_environment("RTC_TLS_BACKEND", dtls_backend).unwrap_or(DTLS_BACKENDS[0]);
-        let revision = crate::REVISION;
-        log::info!("librtc {revision}: ICE by {}, TLS by {}", ice.name(), dtls.name());
-        Backends { ice, dtls, tls: Some(default_tls_backend()) }
-    })
+    // This complains of RTC_TLS_BACKEND for both of its roles.
+    let tls = Some(default_tls_backend());
+    let mut news = None;
+    let backends = *CHOICE.get_or_init(|| {
+        let ice = choose("RTC_ICE_BACKEND", ice_backend, ICE_BACKENDS[0]);
+        let dtls = choose("RTC_TLS_BACKEND", dtls_backend, DTLS_BACKENDS[0]).backend;
+        news = Some(ice.complaint);
+        Backends { ice: ice.backend, dtls, tls }
+    });
+    // A log callback may ask for the backends, so it has to wait until they are settled.
+    if let Some(complaint) = news {
+        complain(complaint);
+        let (ice, dtls) = (backends.ice.name(), backends.dtls.name());
+        log::info!("librtc {}: ICE by {ice}, TLS by {dtls}", crate::REVISION);
+    }
+    backends
 }
 
 /// What TLS streams use: the same environment variable `RTC_TLS_BACKEND` chooses, else the first.
 pub fn default_tls_backend() -> &'static dyn TlsBackend {
     static CHOICE: OnceLock<&'static dyn TlsBackend> = OnceLock::new();
-    *CHOICE
-        .get_or_init(|| from_environment("RTC_TLS_BACKEND", tls_backend).unwrap_or(TLS_BACKENDS[0]))
+    let mut complaint = None;
+    let backend = *CHOICE.get_or_init(|| {
+        let choice = choose("RTC_TLS_BACKEND", tls_backend, TLS_BACKENDS[0]);
+        complaint = choice.complaint;
+        choice.backend
+    });
+    complain(complaint);
+    backend
 }
 
-fn from_environment<T>(variable: &str, find: fn(&str) -> Result<T>) -> Option<T> {
-    if crate::sys::is_privileged() {
-        return None;
+fn complain(complaint: Option<String>) {
+    if let Some(complaint) = complaint {
+        log::error!("{complaint}");
     }
-    let name = std::env::var(variable).ok()?;
-    find(&name).inspect_err(|error| log::error!("{variable} is ignored: {error}")).ok()
 }

@@ -1,6 +1,7 @@
 //! Logging: where lines go and which of them.
 
 use super::Case;
+use crate::backends::{Role, names};
 use crate::ffi::*;
 use crate::lab::Lab;
 use crate::outcome::{Rows, skip};
@@ -25,6 +26,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("the callback may use the WebSocket that a line is about", asks_websocket)
             .fixes("strict frames")
             .limit(30),
+        Case::new("the callback may use every function, from the first line on", asks_connections)
+            .fixes("rtcGetBackendNames")
+            .limit(60),
+        Case::new("the backends in use are logged", backends_in_use).fixes("rtcGetBackendNames"),
     ]
 }
 
@@ -234,4 +239,54 @@ fn asks_websocket(lab: &Lab) {
     let _silent = raw.upgrade();
     client.wait_open();
     logged(&mut rows, "pings without an answer", &client, || {});
+}
+
+/// The first lines come while the library finds out what it consists of, others while it
+/// negotiates: more servers than any backend asks are worth a warning then.
+fn asks_connections(lab: &Lab) {
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+    static BUSY: AtomicI32 = AtomicI32::new(0);
+    let lib = lab.lib;
+    // A library without extensions is told from the outside of the callback.
+    assert_eq!(lib.restart_ice(0), INVALID);
+    lib.init_logger(6, true);
+    hook_log(move || {
+        lib.init_logger(6, true);
+        lib.backend_names(0, None, 0);
+        lib.backend_names(1, None, 0);
+        if TURNS.fetch_add(1, Ordering::SeqCst) < 40 {
+            let other = lib.create_pc(Some(&Config::loopback()));
+            assert!(other > 0);
+            lib.create_dc(other, Some(c"made in the log callback"));
+            assert_eq!(lib.by_id(ById::DELETE_PC, other), 0);
+        }
+        let busy = BUSY.load(Ordering::SeqCst);
+        for getter in [Getter::LOCAL_DESCRIPTION, Getter::REMOTE_DESCRIPTION, Getter::OFFER] {
+            let _ = lib.string(getter, busy);
+        }
+        lib.test(Predicate::NEGOTIATION_NEEDED, busy);
+    });
+    let stun = |n: u8| Some(crate::peer::c(&format!("stun:127.0.0.1:{}", 40_000 + u16::from(n))));
+    let config = Config { ice_servers: (0..12).map(stun).collect(), ..Config::loopback() };
+    let peer = Peer::with(lib, &config);
+    BUSY.store(peer.id, Ordering::SeqCst);
+    let _channel = peer.channel("logged");
+    peer.wait_description(0);
+    assert!(TURNS.load(Ordering::SeqCst) > 1, "hardly anything was logged");
+    let connected = Connected::new(lib);
+    BUSY.store(connected.a.id, Ordering::SeqCst);
+    connected.near.send_text(c"hello");
+    connected.far.wait_messages(1);
+    connected.a.close();
+    connected.b.wait_state(State::Closed);
+    BUSY.store(0, Ordering::SeqCst);
+}
+
+fn backends_in_use(lab: &Lab) {
+    lab.lib.init_logger(4, true);
+    let [ice, tls] = Role::ALL.map(|role| names(lab.lib, role)[0].clone());
+    let _peer = Peer::new(lab.lib);
+    let pair = format!("ICE by {ice}, TLS by {tls}");
+    let lines = log_lines();
+    assert!(lines.iter().any(|(level, line)| *level == 4 && line.contains(&pair)), "{lines:?}");
 }

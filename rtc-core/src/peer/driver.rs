@@ -11,13 +11,15 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 use super::Peer;
 use super::core::PeerCore;
 use super::events::{IceCommand, Output};
 use super::transport::TransmitBuffer;
 use crate::backend::ice::{IceEvent, IceSink, IceTransport, Transmit};
 use crate::engine::Duty;
-use crate::notes::write_notes;
+use crate::notes::{note, write_notes};
 use crate::runtime::Timer;
 
 /// When the driver looks again although nothing is due.
@@ -69,8 +71,8 @@ impl Peer {
         let commands = core.take_commands();
         let deadline = core.poll_timeout();
         drop(core);
-        write_notes();
         self.carry_out(commands);
+        write_notes();
         self.rearm(deadline);
         result
     }
@@ -105,7 +107,7 @@ impl Peer {
                 }
             };
             if let Err(error) = result {
-                log::warn!("ICE: {error}");
+                note(Level::Warn, || format!("ICE: {error}"));
             }
         }
     }

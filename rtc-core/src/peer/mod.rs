@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use log::Level;
+use parking_lot::{Mutex, MutexGuard};
 use rtc_media::Request;
 
 pub use crate::association::AssociationMetrics;
@@ -23,6 +24,7 @@ use crate::channel::{Channel as _, DataChannel, Message, Track};
 use crate::config::{Configuration, DataChannelInit};
 use crate::engine::{Activity, Engine};
 use crate::error::{Error, Result};
+use crate::notes::{Hush, note};
 use crate::runtime::gate::Gate;
 use crate::runtime::lane::Lane;
 use crate::sdp::{Description, DescriptionKind, Media};
@@ -201,6 +203,12 @@ impl Peer {
 
     // Negotiation.
 
+    /// Waits for the description that is being made or set elsewhere. What is logged meanwhile is
+    /// written when the turn ends.
+    fn take_turn(&self) -> Turn<'_> {
+        Turn { _lock: self.negotiation.lock(), _hush: Hush::new() }
+    }
+
     /// Makes and sets the local description; `Unspec` makes an answer to a pending remote offer
     /// and otherwise an offer.
     pub fn set_local_description(&self, kind: DescriptionKind) -> Result<()> {
@@ -218,7 +226,7 @@ impl Peer {
     }
 
     fn describe(&self, kind: DescriptionKind, credentials: Option<&IceCredentials>) -> Result<()> {
-        let _turn = self.negotiation.lock();
+        let _turn = self.take_turn();
         self.set_local(kind, credentials)?;
         self.negotiate_if_needed()?;
         self.gather_if_wanted()
@@ -231,7 +239,7 @@ impl Peer {
             DescriptionKind::Rollback => Description { kind, ..Description::default() },
             _ => Description::parse(sdp, kind)?,
         };
-        let turn = self.negotiation.lock();
+        let turn = self.take_turn();
         if kind != DescriptionKind::Rollback {
             description.validate_remote()?;
             if self.core.lock().is_ending() {
@@ -258,7 +266,7 @@ impl Peer {
                 me.announce_track(track);
             }
         }
-        let _turn = self.negotiation.lock();
+        let _turn = self.take_turn();
         if offered && !self.config.disable_auto_negotiation && self.is_offered() {
             self.set_local(DescriptionKind::Answer, None)?;
             self.gather_if_wanted()?;
@@ -292,7 +300,7 @@ impl Peer {
     }
 
     fn create_description(&self, kind: DescriptionKind) -> Result<Description> {
-        let _turn = self.negotiation.lock();
+        let _turn = self.take_turn();
         self.core.lock().require_alive("create a description")?;
         self.open_ice(IceRole::Controlling)?;
         self.core.lock().compose(kind)
@@ -340,7 +348,7 @@ impl Peer {
     /// Restarts ICE (RFC 8445 §9): makes an offer with new credentials, and finds a path anew while
     /// data goes on over the old one, if there still is one.
     pub fn restart_ice(&self) -> Result<()> {
-        let _turn = self.negotiation.lock();
+        let _turn = self.take_turn();
         self.core.lock().require_restartable()?;
         self.renew_credentials()?;
         self.set_local(DescriptionKind::Offer, None)
@@ -418,7 +426,8 @@ impl Peer {
             mtu: self.config.mtu,
         };
         for what in support::restrict(&mut config, &self.backends.ice.capabilities()) {
-            log::warn!("{what} is ignored: ICE by {} cannot do it", self.backends.ice.name());
+            let ice = self.backends.ice.name();
+            note(Level::Warn, || format!("{what} is ignored: ICE by {ice} cannot do it"));
         }
         let sink = Arc::new(PeerSink::new(self.me.clone()));
         let runtime = self.engine.runtime().clone();
@@ -466,7 +475,7 @@ impl Peer {
         let label = label.into();
         let channel = self.with_core(|core, now| core.create_channel(now, label, init))?;
         if !self.config.disable_auto_negotiation {
-            let _turn = self.negotiation.lock();
+            let _turn = self.take_turn();
             if let Err(error) = self.negotiate_if_needed() {
                 channel.close();
                 return Err(error);
@@ -567,6 +576,13 @@ impl Peer {
     pub fn abort(&self) {
         self.with_core(|core, now| core.abort(now));
     }
+}
+
+/// One thread's turn to negotiate.
+struct Turn<'a> {
+    // In this order: the lock is free before anything is written.
+    _lock: MutexGuard<'a, ()>,
+    _hush: Hush,
 }
 
 /// `wanted`, or 0 where probing for it would tell nothing.
