@@ -57,7 +57,7 @@ fn small_messages_overtake_large_ones_of_other_channels() {
 
 #[test]
 fn large_messages_of_many_channels_all_arrive_though_no_window_holds_them() {
-    let (mut network, [near, far]) = connected(20);
+    let (mut network, [near, far]) = connected(8);
     for channel in &near {
         for size in [3 * MIB, 1500, 300_000] {
             network.send(0, channel, vec![1; size]).unwrap();
