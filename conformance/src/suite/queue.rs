@@ -233,6 +233,8 @@ fn late_callback(lab: &Lab) {
     near.send_binary(b"second");
     near.send_text(c"third");
     wait_available(far, 16);
+    // By then the open callback has returned, which comes before any message.
+    far.inbox.wait_event(far.id, &Event::Available);
     far.listen(&[Slot::Message]);
     let expected =
         [Message::text("first"), Message::Binary(b"second".to_vec()), Message::text("third")];
