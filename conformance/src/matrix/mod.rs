@@ -10,20 +10,26 @@ mod report;
 
 use crate::ffi::Library;
 use crate::lab::library_path;
-use cell::Cell;
+use cell::{Cell, Verdict};
 use plan::Files;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-const USAGE: &str = "conformance matrix [--only WORD]... [--test NAME]... [--html FILE] [--list]";
+const USAGE: &str =
+    "conformance matrix [--only WORD]... [--test NAME]... [--jobs N] [--html FILE] [--list]";
 
 struct Options {
     /// Words of which a cell's title has to contain one.
     only: Vec<String>,
     /// Tests of suites and pairs to run instead of all.
     tests: Vec<String>,
+    /// Cells at a time.
+    jobs: usize,
     list: bool,
     html: PathBuf,
 }
@@ -32,6 +38,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
     let mut options = Options {
         only: Vec::new(),
         tests: Vec::new(),
+        jobs: 1,
         list: false,
         html: PathBuf::from("target/matrix/matrix.html"),
     };
@@ -40,6 +47,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         match argument.as_str() {
             "--only" => options.only.push(value()?),
             "--test" => options.tests.push(value()?),
+            "--jobs" => options.jobs = value()?.parse().map_err(|_| "--jobs takes a number")?,
             "--html" => options.html = PathBuf::from(value()?),
             "--list" => options.list = true,
             other => return Err(format!("unknown argument {other}\n{USAGE}")),
@@ -84,7 +92,7 @@ fn run(options: &Options) -> Result<bool, String> {
     }
     fs::copy(&files.library, &files.copy)
         .map_err(|error| format!("{}: {error}", files.copy.display()))?;
-    let judged = judge(cells, &directory);
+    let judged = judge(cells, options.jobs, &directory);
     print!("{}", report::text(&judged));
     fs::write(&options.html, report::page(&judged, &files.library))
         .map_err(|error| format!("{}: {error}", options.html.display()))?;
@@ -100,25 +108,40 @@ fn run(options: &Options) -> Result<bool, String> {
     Ok(count(cell::Colour::Failed) == 0)
 }
 
-fn judge(cells: Vec<Cell>, directory: &Path) -> Vec<report::Judged> {
-    let total = cells.len();
+/// Runs the cells, `jobs` at a time, and tells of each as it ends.
+fn judge(cells: Vec<Cell>, jobs: usize, directory: &Path) -> Vec<report::Judged> {
     let begun = Instant::now();
-    let mut judged = Vec::with_capacity(total);
-    for (number, cell) in (1..).zip(cells) {
-        let verdict = cell.run(directory);
-        println!(
-            "{number:3}/{total} {:6.1} s  {}: {}",
-            begun.elapsed().as_secs_f32(),
-            cell.title(),
-            verdict.words()
-        );
-        for reason in &verdict.failed {
-            println!("         {reason}");
+    let next = AtomicUsize::new(0);
+    let verdicts = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, cells.len()) {
+            scope.spawn(|| {
+                while let Some((number, cell)) = take(&cells, &next) {
+                    let verdict = cell.run(directory);
+                    let mut verdicts = verdicts.lock().unwrap_or_else(|broken| broken.into_inner());
+                    let place = format!("{:3}/{}", verdicts.len() + 1, cells.len());
+                    let seconds = begun.elapsed().as_secs_f32();
+                    println!("{place} {seconds:6.1} s  {}: {}", cell.title(), verdict.words());
+                    print_reasons(&verdict);
+                    verdicts.insert(number, verdict);
+                }
+            });
         }
-        if verdict.colour() == cell::Colour::Skipped {
-            verdict.skipped.iter().for_each(|reason| println!("skipped  {reason}"));
-        }
-        judged.push((cell, verdict));
+    });
+    let verdicts = verdicts.into_inner().unwrap_or_else(|broken| broken.into_inner());
+    cells.into_iter().zip(verdicts.into_values()).collect()
+}
+
+fn take<'a>(cells: &'a [Cell], next: &AtomicUsize) -> Option<(usize, &'a Cell)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    Some((number, cells.get(number)?))
+}
+
+fn print_reasons(verdict: &Verdict) {
+    for reason in &verdict.failed {
+        println!("         {reason}");
     }
-    judged
+    if verdict.colour() == cell::Colour::Skipped {
+        verdict.skipped.iter().for_each(|reason| println!("skipped  {reason}"));
+    }
 }
