@@ -108,4 +108,86 @@ mod tests {
             assert!(read(path).contains(&text), "{path} does not say {text:?}");
         }
     }
+
+    /// The tables that cargo-c 0.10 reads below `package.metadata.capi`, with their keys. It
+    /// overlooks any other.
+    const CAPI: [(&str, &[&str]); 6] = [
+        ("", &["min_version", "header", "pkg_config", "library", "install"]),
+        ("/header", &["name", "subdirectory", "generation", "enabled", "emit_version_constants"]),
+        (
+            "/pkg_config",
+            &[
+                "name",
+                "filename",
+                "description",
+                "version",
+                "requires",
+                "requires_private",
+                "strip_include_path_components",
+            ],
+        ),
+        (
+            "/library",
+            &[
+                "name",
+                "version",
+                "install_subdir",
+                "versioning",
+                "version_suffix_components",
+                "import_library",
+                "rustflags",
+                "target",
+            ],
+        ),
+        ("/install", &["include", "data"]),
+        ("/install/include", &["asset", "generated"]),
+    ];
+
+    #[test]
+    fn cargo_c_makes_what_dist_makes() {
+        let metadata =
+            crate::process::read(cargo().args(["metadata", "--no-deps", "--format-version", "1"]));
+        let metadata: serde_json::Value = serde_json::from_str(&metadata.unwrap()).unwrap();
+        let packages = metadata["packages"].as_array().unwrap();
+        let package = packages.iter().find(|package| package["name"] == "rtc-capi").unwrap();
+        let capi = &package["metadata"]["capi"];
+        for (table, keys) in CAPI {
+            for key in capi.pointer(table).unwrap().as_object().unwrap().keys() {
+                assert!(keys.contains(&key.as_str()), "cargo-c knows no {table}/{key}");
+            }
+        }
+        assert!(package["features"]["capi"].is_array(), "cargo-c builds what has this feature");
+
+        let version = version().unwrap();
+        let text = |key: &str| capi.pointer(key).and_then(|value| value.as_str()).unwrap();
+        for (key, expected) in [
+            ("/library/name", "datachannel"),
+            ("/library/version", version.full.as_str()),
+            ("/pkg_config/name", "libdatachannel"),
+            ("/pkg_config/filename", "libdatachannel"),
+            ("/pkg_config/version", version.full.as_str()),
+            ("/header/subdirectory", "rtc"),
+            ("/install/include/asset/0/to", "rtc"),
+            ("/install/include/asset/0/from", "include/rtc/*.h"),
+        ] {
+            assert_eq!(text(key), expected, "{key}");
+        }
+        // So that programs include rtc/rtc.h.
+        assert_eq!(capi["pkg_config"]["strip_include_path_components"], 1);
+        assert_eq!(capi["header"]["generation"], false);
+        assert!(capi["library"].get("versioning").is_none_or(|versioned| versioned == true));
+        let components = capi["library"]["version_suffix_components"].as_u64().unwrap() as usize;
+        let suffix: Vec<&str> = version.full.split('.').take(components).collect();
+        assert_eq!(version.soname, format!("libdatachannel.so.{}", suffix.join(".")));
+
+        let folder = std::fs::read_dir(root().join("rtc-capi/include/rtc")).unwrap();
+        let mut headers: Vec<_> = folder
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".h"))
+            .collect();
+        headers.sort();
+        let mut installed = crate::header::FILES;
+        installed.sort();
+        assert_eq!(headers, installed);
+    }
 }
