@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # Packages with each choice of backends, and whether they work where nothing else is.
 #   scripts/packages.sh          builds everything as a distribution does: an hour
-#   scripts/packages.sh --short  packs what the workspace has compiled with `cargo xtask dist`, and
-#                                tries it in an empty folder in place of a fresh Debian
+#   scripts/packages.sh --short  packs what the workspace compiles, with OpenSSL and with rustls, and
+#                                tries it in an empty folder in place of a fresh Debian; leaves the
+#                                one with OpenSSL unpacked in target/packages/openssl
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
 if [ "${1:-}" = --short ]; then
-	# The workspace compiles the default features, which is what this combination has.
-	cargo xtask deb --in-place --backends ice-agent,tls-rustls
+	need_header openssl/ssl.h libssl-dev
+	# The .deb is what distributions get; the .rpm has what the workspace compiles by default.
+	cargo xtask deb --in-place
 	cargo xtask rpm --in-place --backends ice-agent,tls-rustls
 	cargo xtask clean-root --without-debian
+	rm -rf target/packages/openssl
+	for deb in target/packages/deb/*.deb; do
+		dpkg-deb --extract "$deb" target/packages/openssl
+	done
 	exit
 fi
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tries WebSockets of the library in PREFIX against other implementations and Autobahn's cases, with
-# the real library in REAL among them; then, with OpenSSL, what has TLS. The reports of Autobahn's
-# cases are left in target/interop/autobahn/*/index.html.
+# the real library in REAL among them; then, with OpenSSL, what has TLS: with the library that
+# RTC_OPENSSL_LIB names, or one built for it. The reports of Autobahn's cases are left in
+# target/interop/autobahn/*/index.html.
 #
 #     scripts/websockets.sh PREFIX REAL [OPTION of run.py]...
 set -euo pipefail
@@ -24,8 +25,11 @@ attempt() {
 
 failed=0
 attempt rustls "$@" || failed=1
-cargo build --quiet --locked --package rtc-capi \
-	--no-default-features --features ice-agent,tls-openssl,media,websocket
-RTC_LIB=$PWD/target/debug/libdatachannel.so
+RTC_LIB=${RTC_OPENSSL_LIB:-}
+if [ -z "$RTC_LIB" ]; then
+	cargo build --quiet --locked --package rtc-capi \
+		--no-default-features --features ice-agent,tls-openssl,media,websocket
+	RTC_LIB=$PWD/target/debug/libdatachannel.so
+fi
 attempt openssl --only TLS "$@" || failed=1
 exit "$failed"

@@ -1,8 +1,8 @@
 //! Distributions' packages of the C library.
 //!
 //! They are built as a distribution builds them: from a tree of its own with vendored crates, with
-//! an empty cargo home and, as root, without a network. `--in-place` packs what the workspace has
-//! compiled already instead, which takes seconds.
+//! an empty cargo home and, as root, without a network. `--in-place` builds in the workspace instead,
+//! with what that has compiled already, which takes seconds or, with other backends, a minute.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,9 +46,8 @@ const RPM: Format = Format {
 /// The backends that a distribution's package has unless told otherwise.
 const DEFAULT_BACKENDS: &str = "ice-agent,tls-openssl";
 
-/// Takes away what package builders set and cargo compiles anew for.
-const AS_BEFORE: &str =
-    "env -u CFLAGS -u CXXFLAGS -u LDFLAGS -u PKG_CONFIG_PATH -u SOURCE_DATE_EPOCH";
+/// Takes away what package builders set and cargo compiles anew for. The flags for linking stay.
+const AS_BEFORE: &str = "env -u CFLAGS -u CXXFLAGS -u PKG_CONFIG_PATH -u SOURCE_DATE_EPOCH";
 
 /// Where libjuice's source is in a tree.
 const JUICE: &str = "libjuice-source";
@@ -202,7 +201,6 @@ impl Tree {
             true => command
                 .env("CARGO_HOME", project::cargo_home()?)
                 .env("LIBRTC_SOURCE", project::root())
-                .env("LIBRTC_DIST_OPTIONS", "")
                 .env("LIBRTC_ENVIRONMENT", AS_BEFORE),
             false => command
                 .env("CARGO_HOME", self.root.join("target/cargo-home"))
@@ -216,6 +214,16 @@ impl Tree {
     }
 }
 
+/// As packages have it, but without debugging information, which the workspace has not compiled.
+fn in_place_options(backends: &[&str]) -> String {
+    match backends {
+        // The default features, by which the workspace has compiled them. No text at all would be
+        // no definition.
+        ["ice-agent", "tls-rustls"] => "--profile release".into(),
+        _ => format!("--features {},media,websocket", backends.join(",")),
+    }
+}
+
 fn build_deb(tree: &Tree, backends: &[&str]) -> Result<PathBuf> {
     process::copy_tree(&tree.root.join("packaging/debian"), &tree.root.join("debian"))?;
     let profiles: Vec<String> =
@@ -225,6 +233,7 @@ fn build_deb(tree: &Tree, backends: &[&str]) -> Result<PathBuf> {
     command.args(["--build=binary", "--no-sign", "--no-check-builddeps"]);
     if tree.in_place {
         command.env("DEB_BUILD_OPTIONS", "noautodbgsym");
+        command.env("LIBRTC_DIST_OPTIONS", in_place_options(backends));
     }
     process::run_quietly(command.arg(format!("--build-profiles={}", profiles.join(","))))?;
     Ok(tree.root.parent().unwrap_or(&tree.root).to_owned())
@@ -253,8 +262,7 @@ fn build_rpm(tree: &Tree, backends: &[&str]) -> Result<PathBuf> {
     if tree.in_place {
         define("librtc_source", &project::root().display().to_string());
         define("librtc_environment", AS_BEFORE);
-        // Not an empty text: that would be no definition.
-        define("librtc_dist_options", "--profile release");
+        define("librtc_dist_options", &in_place_options(backends));
     }
     process::run_quietly(command.arg("packaging/rpm/libdatachannel-rs.spec"))?;
     Ok(top.join("RPMS"))

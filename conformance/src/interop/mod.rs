@@ -63,7 +63,7 @@ impl Row {
     fn required(&self) -> bool {
         match self {
             Row::Channels(stack) => stack.required,
-            Row::Tracks(media) => media.required(),
+            Row::Tracks(_) => true,
         }
     }
 

@@ -134,10 +134,6 @@ impl Media {
         name == "media" || name == with || name == self.name()
     }
 
-    pub(super) fn required(&self) -> bool {
-        matches!(self.other, Other::Stack("chromium" | "aiortc"))
-    }
-
     /// The command starting the other side, or why it cannot be started.
     pub(super) fn command(&self) -> Result<Command, String> {
         let library = library_path().ok_or("RTC_LIB names no library")?;
