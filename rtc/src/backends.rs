@@ -11,7 +11,7 @@ compile_error!(
     "librtc needs an ICE backend: enable the feature `ice-agent`, `ice-juice` or `ice-nice`"
 );
 
-#[cfg(not(any(feature = "tls-rustls", feature = "tls-openssl")))]
+#[cfg(not(any(feature = "tls-rustls", feature = "tls-rustls-ring", feature = "tls-openssl")))]
 compile_error!("librtc needs a TLS backend: enable the feature `tls-rustls` or `tls-openssl`");
 
 /// The ICE backends that are compiled in; the first is the default.
@@ -26,7 +26,7 @@ pub static ICE_BACKENDS: &[&dyn IceBackend] = &[
 
 /// The DTLS backends that are compiled in; the first is the default.
 pub static DTLS_BACKENDS: &[&dyn DtlsBackend] = &[
-    #[cfg(feature = "tls-rustls")]
+    #[cfg(any(feature = "tls-rustls", feature = "tls-rustls-ring"))]
     &rtc_tls_rustls::BACKEND,
     #[cfg(feature = "tls-openssl")]
     &rtc_tls_openssl::BACKEND,
@@ -34,7 +34,7 @@ pub static DTLS_BACKENDS: &[&dyn DtlsBackend] = &[
 
 /// The backends for TLS streams that are compiled in; the first is the default.
 pub static TLS_BACKENDS: &[&dyn TlsBackend] = &[
-    #[cfg(feature = "tls-rustls")]
+    #[cfg(any(feature = "tls-rustls", feature = "tls-rustls-ring"))]
     &rtc_tls_rustls::BACKEND,
     #[cfg(feature = "tls-openssl")]
     &rtc_tls_openssl::BACKEND,

@@ -14,7 +14,7 @@ use rtc_core::sdp::{Description, DescriptionKind, Media};
 use rtc_core::state::{ConnectionState, GatheringState, IceState, SignalingState};
 use rtc_core::{Error, Result};
 
-use crate::backends::default_backends;
+use crate::backends::{default_backends, tls_backend};
 use crate::data_channel::DataChannel;
 use crate::library::{Share, sctp_settings};
 use crate::track::Track;
@@ -419,9 +419,13 @@ impl Builder {
         self
     }
 
-    /// Chooses the DTLS backend.
+    /// Chooses the DTLS backend. It also protects the way to TURN servers over TLS where it is one
+    /// for TLS streams, that is where [`crate::TLS_BACKENDS`] has one of its name.
     pub fn dtls_backend(mut self, backend: &'static dyn DtlsBackend) -> Self {
         self.backends.dtls = backend;
+        if let Ok(tls) = tls_backend(backend.name()) {
+            self.backends.tls = Some(tls);
+        }
         self
     }
 
