@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use log::Level;
 use rtc_media::rtp::is_rtcp;
-use rtc_srtp_engine::{EXPORTER_LABEL, Profile, Role, Session};
+use rtc_srtp_engine::{EXPORTER_LABEL, MAX_STREAMS, Profile, Role, Session};
 
 use super::routes::Routes;
 use super::transport::{TransmitBuffer, Urgency, WORTH_SENDING};
 use crate::backend::dtls::{DtlsRole, DtlsSession, SrtpProfile};
 use crate::error::{Error, Result};
+use crate::notes::note;
 
 /// DSCP of audio: expedited forwarding (RFC 8837 §5).
 const DSCP_AUDIO: u8 = 46;
@@ -33,6 +35,8 @@ pub(super) struct MediaTransport {
     pub(super) routes: Routes,
     /// When something was last sent.
     last: Option<Instant>,
+    /// Packets of a stream were refused since there are too many, and that was said.
+    is_full: bool,
     /// Packets and frames, of either direction, that were neither delivered nor sent.
     pub(super) dropped: u64,
 }
@@ -62,6 +66,7 @@ impl MediaTransport {
         let session = Session::with_aead(profile, role, &keys, &|key| dtls.srtp_aead(key))
             .map_err(|error| Error::failure("SRTP could not start").caused_by(error))?;
         self.session = Some(session);
+        self.is_full = false;
         Ok(())
     }
 
@@ -116,6 +121,10 @@ impl MediaTransport {
             true => session.inbound.open_rtcp(datagram),
             false => session.inbound.open_rtp(datagram),
         };
+        if opened == Err(rtc_srtp_engine::Error::TooManyStreams) && !self.is_full {
+            self.is_full = true;
+            note(Level::Warn, || format!("the peer sends more than {MAX_STREAMS} SSRCs"));
+        }
         opened.ok()
     }
 
