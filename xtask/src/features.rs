@@ -13,6 +13,12 @@ use crate::project;
 /// and the cryptography behind rustls.
 const ROLES: [&[&str]; 3] = [&["ice-"], &["tls-"], &["aws-lc-rs", "ring"]];
 
+/// What must not build, and what the compiler has to say then.
+const REFUSED: [(&str, &str); 2] = [
+    ("tls-rustls", "librtc needs an ICE backend: enable the feature"),
+    ("ice-agent", "librtc needs a TLS backend: enable the feature"),
+];
+
 fn fills(feature: &str, role: &[&str]) -> bool {
     role.iter().any(|beginning| feature.starts_with(beginning))
 }
@@ -37,6 +43,17 @@ pub(crate) fn run(args: Args) -> Result<()> {
                 eprintln!("{error:#}");
                 failed.push(format!("{package} with {list:?}"));
             }
+        }
+    }
+    for (list, sentence) in REFUSED {
+        progress(format_args!("librtc with {list:?}, which must not build"));
+        let mut cargo = project::cargo();
+        cargo.args(["check", "--quiet", "--locked", "--package", "librtc"]);
+        cargo.args(["--no-default-features", "--features", list]);
+        let refused = process::run_quietly(&mut cargo)
+            .is_err_and(|error| format!("{error:#}").contains(sentence));
+        if !refused {
+            failed.push(format!("librtc with {list:?}: it is not refused by {sentence:?}"));
         }
     }
     if !failed.is_empty() {

@@ -565,10 +565,10 @@ impl PeerCore {
         let (head, tail) = (self.overhead.head, self.overhead.tail);
         let mtu = self.config.mtu.max(self.max_mtu);
         while let Some(record) = buffer.room(mtu) {
-            let Some(packet) = sctp.poll_transmit(now, &mut record[head..mtu - tail]) else {
-                return;
-            };
-            match dtls.seal(&mut record[..head + packet + tail]) {
+            let room = record.get_mut(head..mtu.saturating_sub(tail));
+            let Some(packet) = room.and_then(|room| sctp.poll_transmit(now, room)) else { return };
+            let Some(record) = record.get_mut(..head + packet + tail) else { return };
+            match dtls.seal(record) {
                 Ok(length) => buffer.push(length),
                 Err(error) => {
                     return note(Level::Warn, || {

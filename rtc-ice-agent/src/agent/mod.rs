@@ -29,6 +29,7 @@ mod timing;
 use candidates::{Base, LocalCandidate, RemoteCandidate};
 use gathering::Gathering;
 use pair::Pair;
+pub(crate) use relaying::MAX_RELAYS;
 use restart::Previous;
 use timing::{PACING, Pacer};
 

@@ -11,7 +11,7 @@ use super::{Agent, AgentTransmit, Carrier, Received};
 use crate::relay::{FromServer, Relay};
 
 /// Relays at most.
-const MAX_RELAYS: usize = 4;
+pub(crate) const MAX_RELAYS: usize = 4;
 /// How long after completion relays that are not in use are kept (RFC 8445 §8.3 asks for 3 s).
 const RELEASE_DELAY: Duration = Duration::from_secs(5);
 

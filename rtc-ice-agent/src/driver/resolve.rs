@@ -8,7 +8,7 @@ use rtc_core::backend::{IceServer, IceServerKind, names};
 use rtc_core::candidate::Candidate;
 
 use super::{Core, Shared, mdns, sockets};
-use crate::agent::Carrier;
+use crate::agent::{Carrier, MAX_RELAYS};
 
 /// Addresses of one STUN server that are asked.
 const ADDRESSES_PER_SERVER: usize = 2;
@@ -28,6 +28,11 @@ impl Shared {
         let servers: Vec<_> = servers.iter().filter(usable).collect();
         if servers.len() > MAX_SERVERS {
             log::warn!("of {} STUN and TURN servers only {MAX_SERVERS} are used", servers.len());
+        }
+        let relaying = servers.iter().take(MAX_SERVERS).filter(|s| s.kind != IceServerKind::Stun);
+        let relaying = relaying.count();
+        if relaying > MAX_RELAYS {
+            log::warn!("of {relaying} TURN servers only {MAX_RELAYS} are used");
         }
         let mut names = Vec::new();
         {
