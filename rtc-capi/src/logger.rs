@@ -62,6 +62,9 @@ thread_local! {
 
     /// How many functions of the API this thread is inside of.
     static CALLS: Cell<usize> = const { Cell::new(0) };
+
+    /// This thread has left lines to tell. A function that logged nothing takes no lock here.
+    static LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A thread's presence in a function of the API; what was logged meanwhile is told when it ends.
@@ -77,7 +80,9 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         CALLS.set(CALLS.get() - 1);
-        LOGGER.tell();
+        if LEFT.get() {
+            LOGGER.tell();
+        }
     }
 }
 
@@ -142,6 +147,7 @@ impl Logger {
         if CALLS.get() > 0 {
             return;
         }
+        LEFT.set(false);
         loop {
             // A statement of its own: no lock may be held inside the callback.
             let next = self.pending.lock().take();
@@ -176,7 +182,10 @@ impl Log for Logger {
             Sink::Nowhere => {}
             Sink::Console => console(level, &line(record)),
             Sink::Plain => stdout(&format!("{} {}", name(level), line(record))),
-            Sink::Callback(_) => self.pending.lock().push(number(level), line(record)),
+            Sink::Callback(_) => {
+                self.pending.lock().push(number(level), line(record));
+                LEFT.set(true);
+            }
         }
         LOGGING.set(false);
         if is_ours(record.target()) {
