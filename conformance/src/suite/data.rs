@@ -16,6 +16,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("a message above the limit is invalid and harms nothing", too_large),
         Case::new("the smaller of both limits counts", smaller_limit),
         Case::new("a message of five megabytes arrives whole", very_large).limit(180),
+        Case::new("a large message keeps no small one of another channel waiting", overtaking)
+            .fixes("large messages")
+            .limit(180),
         Case::new("an oversized message is cut or ends the channel", oversized),
         Case::new("sending before the channel is open is a failure", send_too_early),
         Case::new("sending after closing is a failure", send_too_late),
@@ -141,6 +144,24 @@ fn very_large(lab: &Lab) {
     let data = pattern(5 << 20);
     near.send_binary(&data);
     assert!(far.wait_messages(1)[0].bytes() == data);
+}
+
+/// The sender may be held up between both messages until the large one has arrived, so once in
+/// several times is enough.
+fn overtaking(lab: &Lab) {
+    let config = Config { max_message_size: 8 << 20, ..Config::loopback() };
+    let pair = Pair::configured(lab.lib, &config);
+    let ((large, far_large), (small, far_small)) = (pair.open("large"), pair.open("small"));
+    let data = pattern(8 << 20);
+    let overtakes = |round: usize| {
+        large.send_binary(&data);
+        small.send_text(c"small");
+        let small = far_small.wait_messages(round).len() == round;
+        let overtook = small && far_large.messages().len() < round;
+        assert!(far_large.wait_messages(round)[round - 1].bytes() == data);
+        overtook
+    };
+    assert!((1..=5).any(overtakes), "the large message came first every time");
 }
 
 fn oversized(lab: &Lab) {
