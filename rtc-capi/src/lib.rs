@@ -8,6 +8,8 @@
 //! - `opaque`: packets that an interceptor callback returns.
 //! - `api`: the functions, in the order of the header.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[macro_use]
 mod boundary;
 

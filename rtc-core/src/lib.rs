@@ -3,6 +3,8 @@
 //!
 //! This crate contains neither TLS nor ICE: those arrive through the traits in [`backend`].
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod association;
 mod authority;
 pub mod backend;

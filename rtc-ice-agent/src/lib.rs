@@ -3,6 +3,8 @@
 //! [`Agent`] is the protocol as a pure state machine; [`BACKEND`] runs it on a runtime, with its
 //! own UDP sockets and TCP connections.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::sync::Arc;
 
 use rtc_core::backend::{IceBackend, IceCapabilities, IceConfig, IceHost, IceTransport};

@@ -4,6 +4,8 @@
 //! them; what it tells is passed on by tasks of the runtime, since it calls back under a lock that
 //! all its agents share.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::sync::Arc;
 
 use rtc_core::backend::{IceBackend, IceCapabilities, IceConfig, IceHost, IceTransport};

@@ -4,6 +4,8 @@
 //! there are any. What it tells is queued there and passed on by tasks of the runtime, so that no
 //! connection holds up another one.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::sync::Arc;
 
 use rtc_core::backend::{IceBackend, IceCapabilities, IceConfig, IceHost, IceTransport};

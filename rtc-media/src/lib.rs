@@ -31,6 +31,7 @@
 //! assert_eq!(output.packets.len(), 2); // a sender report and an RTP packet
 //! ```
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![forbid(unsafe_code)]
 
 pub mod clock;

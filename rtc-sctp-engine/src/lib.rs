@@ -18,6 +18,7 @@
 //! includes [`Association::read`]: reading may open the receive window, which the peer must learn.
 //! Handling a whole batch of packets before draining is what makes acknowledgements cheap.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![forbid(unsafe_code)]
 
 mod association;

@@ -22,6 +22,7 @@
 //! # Ok::<(), rtc_srtp_engine::Error>(())
 //! ```
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![forbid(unsafe_code)]
 
 mod cipher;

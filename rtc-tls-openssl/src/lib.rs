@@ -20,6 +20,8 @@
 //! * `vendored`: builds OpenSSL from source and links it statically. Without it the system's is
 //!   used, found by `pkg-config`.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod certificate;
 mod dtls;
 mod failure;

@@ -20,6 +20,8 @@
 //! * `ring`: cryptography from ring. It does not make RSA keys, though it uses loaded ones. With
 //!   both features, ring protects DTLS records and SRTP packets, and AWS-LC does everything else.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod certificate;
 mod crypto;
 mod der;

@@ -21,6 +21,8 @@
 //! its states and descriptions and one for its data channels, so a callback may block without
 //! stopping the library or another connection.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod backends;
 mod channel;
 mod connection;
