@@ -388,6 +388,19 @@ fn an_idle_association_survives_a_path_slower_than_its_first_time_out() {
     }
 }
 
+#[test]
+fn an_idle_association_is_given_up_after_six_silent_heartbeat_periods() {
+    let mut pair = Pair::connected(1, [Config::default(), Config::default()], Link::default());
+    pair.links.iter_mut().for_each(|link| link.loss = Loss::Random(1.0));
+    pair.run_until(Duration::from_secs(60), |_| false);
+    assert_eq!(pair.ends.each_ref().map(|end| end.state()), [State::Established; 2]);
+    pair.run_until(Duration::from_secs(180), |_| false);
+    assert_eq!(pair.ends.each_ref().map(|end| end.state()), [State::Closed; 2]);
+    for events in &pair.events {
+        assert!(events.iter().any(|event| matches!(event, Event::Failed(_))), "{events:?}");
+    }
+}
+
 /// Round trips jump from 2 ms to 4 s, twenty times the time-out: everything is sent again and again
 /// until the estimate has followed, but the peer does answer.
 #[test]

@@ -7,7 +7,7 @@ use crate::inbox::Event;
 use crate::interop::agent::Agent;
 use crate::interop::own;
 use crate::lab::Lab;
-use crate::peer::{Pair, Peer};
+use crate::peer::{Channel, Pair, Peer};
 use crate::{sdp, sys};
 use serde_json::json;
 use std::process::Command;
@@ -39,6 +39,7 @@ pub(super) fn cases() -> Vec<Case> {
             peer_goes(lab, sys::kill_group)
         })
         .limit(150),
+        Case::new("a peer that acknowledges nothing is given up", nothing_acknowledged).limit(150),
         Case::new("a failed connection is closed and stays so", failed_is_closed),
     ]
 }
@@ -94,7 +95,7 @@ fn wait_closed(peer: &Peer, patience: Duration) {
 }
 
 /// Both sides have to fail, and soon: the one that sees the lie, and the other one, which is told.
-fn refused(judge: &Peer, other: &Peer, near: &crate::peer::Channel) {
+fn refused(judge: &Peer, other: &Peer, near: &Channel) {
     for peer in [judge, other] {
         peer.wait_state(State::Closed);
         assert_eq!(peer.states(), [State::Connecting, State::Failed, State::Closed]);
@@ -175,8 +176,8 @@ fn network_dies(lab: &Lab) {
     }
 }
 
-/// A connection with another process, to which something happens then.
-fn peer_goes(lab: &Lab, happens: fn(u32)) {
+/// A connection with another process over which messages went both ways.
+fn with_other_process(lab: &Lab) -> (Peer, Channel, Agent) {
     lab.need_interfaces();
     let peer = Peer::with(lab.lib, &Config { manual: true, ..Config::default() });
     let near = peer.channel("x");
@@ -195,8 +196,13 @@ fn peer_goes(lab: &Lab, happens: fn(u32)) {
     other.tell(&json!({ "do": "text", "label": "x", "text": "yes" })).expect("told");
     near.wait_messages(1);
     peer.wait_state(State::Connected);
-    // Everything has to be acknowledged: otherwise it is SCTP that gives up first.
+    // Until everything is acknowledged: otherwise it would be SCTP that gives up first.
     peer.inbox.fall_quiet();
+    (peer, near, other)
+}
+
+fn peer_goes(lab: &Lab, happens: fn(u32)) {
+    let (peer, near, other) = with_other_process(lab);
     let begun = Instant::now();
     happens(other.id());
     wait_closed(&peer, silence(lab));
@@ -204,6 +210,17 @@ fn peer_goes(lab: &Lab, happens: fn(u32)) {
     assert_eq!(peer.states(), expected);
     let took = begun.elapsed();
     assert!(took > EARLY, "it was given up after {took:?}");
+    near.wait_closed();
+}
+
+/// SCTP gives up before ICE does, after 12.6 s of retransmissions.
+fn nothing_acknowledged(lab: &Lab) {
+    let (peer, near, other) = with_other_process(lab);
+    sys::stop_group(other.id());
+    near.send_text(c"still there?");
+    wait_closed(&peer, silence(lab));
+    let expected = [State::Connecting, State::Connected, State::Disconnected, State::Closed];
+    assert_eq!(peer.states(), expected);
     near.wait_closed();
 }
 

@@ -98,7 +98,7 @@ typedef enum {
 	RTC_NEW = 0,
 	RTC_CONNECTING = 1,
 	RTC_CONNECTED = 2,
-	RTC_DISCONNECTED = 3, /* the peer has ended it; RTC_CLOSED follows */
+	RTC_DISCONNECTED = 3, /* the peer has ended it or acknowledges nothing; RTC_CLOSED follows */
 	RTC_FAILED = 4,       /* RTC_CLOSED follows, unless rtcSetIceRecoveryTimeout lets it wait */
 	RTC_CLOSED = 5
 } rtcState;

@@ -373,7 +373,7 @@ impl PeerCore {
         self.end(now);
     }
 
-    /// The peer has ended the connection.
+    /// The peer has ended the connection, or answers no more.
     pub(super) fn disconnect(&mut self, now: Instant) {
         if self.is_closed() {
             return;

@@ -428,6 +428,11 @@ impl PeerCore {
                     self.disconnect(now);
                 }
                 Event::Aborted { reason, .. } => self.fail(now, &format!("SCTP: {reason}")),
+                // As when the peer ends it, whatever ICE may say of the path later.
+                Event::Failed(reason) if self.sctp_connected => {
+                    note(Level::Warn, || format!("association lost: {reason}"));
+                    self.disconnect(now);
+                }
                 Event::Failed(reason) => self.fail(now, &format!("SCTP: {reason}")),
                 Event::Restarted => self.fail(now, "the peer restarted the SCTP association"),
                 _ => {}

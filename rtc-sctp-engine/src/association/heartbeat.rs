@@ -25,7 +25,9 @@ impl Association {
         self.note_alive(now);
     }
 
-    /// The peer showed that it is there: the next heartbeat is a full interval away.
+    /// The peer showed that it is there, or a heartbeat is on its way: the next one is a whole period
+    /// away, which the time-out is part of. A peer that falls silent while nothing is sent is thus
+    /// given up after more than a minute, long after ICE has lost it and may have found it again.
     pub(super) fn note_alive(&mut self, now: Nanos) {
         let interval = self.heartbeat_interval();
         if interval > 0 {
@@ -58,8 +60,6 @@ impl Association {
         }
         self.heartbeat.sent.push_back((nonce, now));
         self.heartbeat.awaited = true;
-        // Unanswered, it is missed after a time-out, not after a whole interval.
-        self.heartbeat.at = Some(now + self.outbound.rtt.rto());
         Some(nonce.to_be_bytes())
     }
 
