@@ -73,6 +73,8 @@ pub(crate) struct Ice {
     pub(crate) relay_checks: bool,
     /// Every relay is told of; libnice tells of one where several are at one address.
     pub(crate) every_relay: bool,
+    /// Relays are asked for with IPv6 addresses too.
+    pub(crate) ipv6_relays: bool,
     /// The type preference of host candidates (RFC 8445 §5.1.2.2).
     pub(crate) host_preference: u32,
     /// How long a peer may be silent before the connection has failed.
@@ -96,6 +98,7 @@ pub(crate) const AGENT: Ice = Ice {
     relay_checks: true,
     unfragmented: true,
     every_relay: true,
+    ipv6_relays: true,
     host_preference: 126,
     silence: Duration::from_secs(30),
 };
@@ -107,6 +110,7 @@ const JUICE: Ice = Ice {
     turn_tcp: false,
     turn_tls: false,
     relay_checks: false,
+    ipv6_relays: false,
     ..AGENT
 };
 const NICE: Ice = Ice {
@@ -117,6 +121,7 @@ const NICE: Ice = Ice {
     turn_tls: false,
     unfragmented: false,
     every_relay: false,
+    ipv6_relays: false,
     host_preference: 120,
     silence: Duration::from_secs(40),
     ..AGENT

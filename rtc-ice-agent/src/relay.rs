@@ -1,5 +1,6 @@
 //! One allocation on a TURN server (RFC 8656), over the `turn-client-proto` state machine:
-//! it authenticates, refreshes, installs permissions and binds channels.
+//! it authenticates, refreshes, installs permissions and binds channels. It has a relayed address
+//! of each family that was asked for and that the server grants.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +13,9 @@ use turn_client_proto::api::{
     Transmit, TransmitBuild, TurnClientApi, TurnConfig, TurnEvent, TurnPollRet, TurnRecvRet,
 };
 use turn_client_proto::prelude::DelayedTransmitBuild;
-use turn_client_proto::types::{Instant as TurnInstant, TransportType, TurnCredentials};
+use turn_client_proto::types::{
+    AddressFamily, Instant as TurnInstant, TransportType, TurnCredentials,
+};
 use turn_client_proto::udp::TurnClientUdp;
 
 use crate::agent::Carrier;
@@ -37,12 +40,19 @@ const EPOCH: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Relay {
     client: TurnClientUdp,
+    /// What `client` was made of.
+    config: TurnConfig,
+    asks_for: Families,
     epoch: Instant,
     pub(crate) carrier: Carrier,
     /// Our address towards the server.
     pub(crate) local: SocketAddr,
     pub(crate) server: SocketAddr,
     state: State,
+    /// Addresses that are not yet told.
+    granted: Vec<SocketAddr>,
+    /// Whether the peers that have channels are those reached by IPv4.
+    channels_for_ipv4: Option<bool>,
     permissions: usize,
     waiting: VecDeque<(SocketAddr, Vec<u8>)>,
     transmits: VecDeque<Vec<u8>>,
@@ -53,10 +63,51 @@ pub(crate) struct Relay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Asking,
-    /// The address is not yet told.
-    Granted(SocketAddr),
     Allocated,
     Ended,
+}
+
+/// The families of the relayed addresses that a server is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Families {
+    /// IPv4, and IPv6 besides (ADDITIONAL-ADDRESS-FAMILY, RFC 8656 §18.10). A server that knows
+    /// nothing of the latter ignores it.
+    Both,
+    /// IPv4. The next that is asked for is IPv6, if `then_ipv6`.
+    Ipv4 { then_ipv6: bool },
+    /// IPv6 (REQUESTED-ADDRESS-FAMILY, RFC 8656 §18.6).
+    Ipv6,
+}
+
+impl Families {
+    /// IPv4, and perhaps IPv6.
+    pub(crate) fn with_ipv6(ipv6: bool) -> Self {
+        if ipv6 { Self::Both } else { Self::Ipv4 { then_ipv6: false } }
+    }
+
+    /// What to ask for when the server answers with this error (RFC 8656 §7.2, §19): a server that
+    /// supports one family only need not say which, and one that stumbles over the second may
+    /// still do what it always did.
+    fn after(self, error: u16) -> Option<Self> {
+        let of_family = matches!(
+            error,
+            ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED | ErrorCode::INSUFFICIENT_CAPACITY
+        );
+        match self {
+            _ if matches!(error, ErrorCode::UNAUTHORIZED | ErrorCode::STALE_NONCE) => None,
+            Self::Both => Some(Self::Ipv4 { then_ipv6: true }),
+            Self::Ipv4 { then_ipv6: true } if of_family => Some(Self::Ipv6),
+            Self::Ipv4 { .. } | Self::Ipv6 => None,
+        }
+    }
+
+    fn set_in(self, config: &mut TurnConfig) {
+        match self {
+            Self::Both => config.add_address_family(AddressFamily::IPV6),
+            Self::Ipv4 { .. } => config.set_address_family(AddressFamily::IPV4),
+            Self::Ipv6 => config.set_address_family(AddressFamily::IPV6),
+        }
+    }
 }
 
 /// What a datagram from the server was.
@@ -79,8 +130,8 @@ impl Relay {
         carrier: Carrier,
         local: SocketAddr,
         server: SocketAddr,
-        username: &str,
-        password: &str,
+        families: Families,
+        (username, password): (&str, &str),
     ) -> Option<Self> {
         if username.len() > MAX_USERNAME {
             return None;
@@ -92,15 +143,20 @@ impl Relay {
             _ => (1, WAIT_OVER_TCP),
         };
         config.set_request_retransmits(INITIAL_RTO, Duration::MAX, transmissions, last_wait);
+        families.set_in(&mut config);
         Some(Self {
             // What comes by a connection is cut into messages before it gets here, which makes it
             // the same as what comes by UDP.
             carrier,
-            client: TurnClientUdp::allocate(local, server, config),
+            client: TurnClientUdp::allocate(local, server, config.clone()),
+            config,
+            asks_for: families,
             epoch: now,
             local,
             server,
             state: State::Asking,
+            granted: Vec::new(),
+            channels_for_ipv4: None,
             permissions: 0,
             waiting: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -121,11 +177,9 @@ impl Relay {
         self.state == State::Ended
     }
 
-    /// The relayed address, once.
-    pub(crate) fn take_allocated(&mut self) -> Option<SocketAddr> {
-        let State::Granted(relayed) = self.state else { return None };
-        self.state = State::Allocated;
-        Some(relayed)
+    /// The relayed addresses, once.
+    pub(crate) fn take_granted(&mut self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.granted)
     }
 
     /// The next datagram for the server.
@@ -168,10 +222,12 @@ impl Relay {
         while let Some(event) = self.client.poll_event() {
             match event {
                 TurnEvent::AllocationCreated(TransportType::Udp, relayed)
-                    if self.state == State::Asking =>
+                    if self.state != State::Ended =>
                 {
-                    self.state = State::Granted(relayed);
+                    self.state = State::Allocated;
+                    self.granted.push(relayed);
                 }
+                // The other family may have been granted.
                 TurnEvent::AllocationCreateFailed(_) if self.state == State::Asking => self.end(),
                 TurnEvent::PermissionCreated(_, ip) => self.send_waiting(now, ip),
                 TurnEvent::PermissionCreateFailed(_, ip) => {
@@ -184,6 +240,10 @@ impl Relay {
 
     /// Takes a datagram of the server.
     pub(crate) fn receive(&mut self, now: Instant, datagram: &[u8]) -> FromServer {
+        if let Some(families) = self.error_in(datagram).and_then(|e| self.asks_for.after(e)) {
+            self.ask_for(families);
+            return FromServer::Handled;
+        }
         let transmit = Transmit::new(datagram, TransportType::Udp, self.server, self.local);
         match self.client.recv(transmit, self.turn_time(now)) {
             TurnRecvRet::Ignored(_) if self.is_refusal(datagram) => {
@@ -202,12 +262,25 @@ impl Relay {
     /// Whether the server will not have our credentials. Its answer cannot be authenticated, for
     /// which reason the state machine asks on and on.
     fn is_refusal(&self, datagram: &[u8]) -> bool {
-        let Ok(answer) = Message::from_bytes(datagram) else { return false };
-        self.is_asking()
-            && Some(answer.transaction_id()) == self.last_request
-            && answer
-                .attribute()
-                .is_ok_and(|error: ErrorCode| error.code() == ErrorCode::UNAUTHORIZED)
+        self.error_in(datagram) == Some(ErrorCode::UNAUTHORIZED)
+    }
+
+    /// The error that the last request for an allocation is answered with.
+    fn error_in(&self, datagram: &[u8]) -> Option<u16> {
+        if !self.is_asking() {
+            return None;
+        }
+        let answer = Message::from_bytes(datagram).ok()?;
+        let expected = Some(answer.transaction_id()) == self.last_request;
+        let error = answer.attribute::<ErrorCode>().ok().filter(|_| expected)?;
+        Some(error.code())
+    }
+
+    /// Asks anew, for an allocation of other families.
+    fn ask_for(&mut self, families: Families) {
+        families.set_in(&mut self.config);
+        self.asks_for = families;
+        self.client = TurnClientUdp::allocate(self.local, self.server, self.config.clone());
     }
 
     /// Sends a datagram to a peer, once the server permits it.
@@ -265,8 +338,13 @@ impl Relay {
         }
     }
 
-    /// Asks for the short framing towards a peer (RFC 8656 §12).
+    /// Asks for the short framing towards a peer (RFC 8656 §12). Only peers of the family of the
+    /// first get it, for the state machine numbers the channels of each family from the start, and
+    /// the server has one numbering for both.
     pub(crate) fn bind_channel(&mut self, now: Instant, peer: SocketAddr) {
+        if *self.channels_for_ipv4.get_or_insert(peer.is_ipv4()) != peer.is_ipv4() {
+            return;
+        }
         let turn_now = self.turn_time(now);
         // Without a channel the longer framing serves.
         let _ = self.client.bind_channel(TransportType::Udp, peer, turn_now);

@@ -8,7 +8,7 @@ mod topology;
 use crate::backends::{self, Ice};
 use crate::ffi::Library;
 use crate::lab::{is_strict, library_path};
-use crate::turn::coturn::{self, Coturn, PASSWORD_IN_URL, USER};
+use crate::turn::coturn::{self, Coturn, PASSWORD_IN_URL, Place, USER};
 use crate::turn::script::{Plan, Side};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -136,7 +136,13 @@ fn prepare(directory: &Path) -> Result<Lab, String> {
         return Err("RTC_LIB names no library".to_owned());
     }
     let topology = Topology::new().map_err(|reason| format!("no hosts: {reason}"))?;
-    let server = Coturn::start(directory, &[SERVER], SERVER, Some(&topology.server.name))?;
+    let place = Place {
+        number: 0,
+        addresses: &[SERVER],
+        relays: &[SERVER],
+        namespace: Some(&topology.server.name),
+    };
+    let server = Coturn::start(directory, place)?;
     Ok(Lab { server, topology })
 }
 

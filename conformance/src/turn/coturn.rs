@@ -21,6 +21,33 @@ pub(crate) fn need() -> Result<(), String> {
     found.map(drop).map_err(|_| "no coturn is installed".to_owned())
 }
 
+/// Where a server is.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Tells it from others at the same addresses by its ports: it listens at 3478 and 5349, and
+    /// relays from 41000 to 41099, or at as many hundreds above.
+    pub(crate) number: u16,
+    /// Where it listens.
+    pub(crate) addresses: &'a [&'a str],
+    /// What it relays from.
+    pub(crate) relays: &'a [&'a str],
+    pub(crate) namespace: Option<&'a str>,
+}
+
+impl Place<'_> {
+    fn port(&self) -> u16 {
+        3478 + 100 * self.number
+    }
+
+    fn tls_port(&self) -> u16 {
+        5349 + 100 * self.number
+    }
+
+    fn relay_ports(&self) -> [u16; 2] {
+        [0, 99].map(|last| 41_000 + 100 * self.number + last)
+    }
+}
+
 /// A running server, until dropped.
 pub(crate) struct Coturn {
     child: Child,
@@ -28,22 +55,24 @@ pub(crate) struct Coturn {
 }
 
 impl Coturn {
-    /// Starts it at these addresses, on the ports 3478 and 5349, and waits until it listens at all
-    /// of them; relayed addresses are at `relay`. A nonce holds for one second, so that every
-    /// client sees it change.
-    pub(crate) fn start(
-        directory: &Path,
-        addresses: &[&str],
-        relay: &str,
-        namespace: Option<&str>,
-    ) -> Result<Self, String> {
+    /// Starts it, and waits until it listens at all of its addresses. A nonce holds for one second,
+    /// so that every client sees it change.
+    pub(crate) fn start(directory: &Path, place: Place<'_>) -> Result<Self, String> {
         fs::create_dir_all(directory).map_err(|error| error.to_string())?;
-        make_certificates(directory, addresses)?;
-        let mut command = sys::command_in(namespace, "turnserver");
+        make_certificates(directory, place.addresses)?;
+        let mut command = sys::command_in(place.namespace, "turnserver");
         let file = |name: &str| directory.join(name).display().to_string();
         command.args(["-n", "--no-cli", "--lt-cred-mech", "--realm", "example.org"]);
         command.args(["--log-file", "stdout", "--verbose", "--stale-nonce=1"]);
-        command.args(["--min-port", "41000", "--max-port", "41999", "--relay-ip", relay]);
+        let [first, last] = place.relay_ports();
+        for (option, port) in [
+            ("--listening-port", place.port()),
+            ("--tls-listening-port", place.tls_port()),
+            ("--min-port", first),
+            ("--max-port", last),
+        ] {
+            command.arg(option).arg(port.to_string());
+        }
         command.arg("--user").arg(format!("{USER}:{PASSWORD}"));
         for (option, name) in [
             ("--cert", "server.pem"),
@@ -53,8 +82,12 @@ impl Coturn {
         ] {
             command.arg(option).arg(file(name));
         }
-        for address in addresses {
-            command.args(["--listening-ip", address]);
+        for (option, addresses) in
+            [("--listening-ip", place.addresses), ("--relay-ip", place.relays)]
+        {
+            for address in addresses {
+                command.args([option, address]);
+            }
         }
         let log = fs::File::create(directory.join("coturn.log")).map_err(|e| e.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
@@ -66,26 +99,28 @@ impl Coturn {
             .spawn()
             .map_err(|error| format!("turnserver: {error}"))?;
         let mut server = Self { child, directory: directory.to_owned() };
-        server.wait(addresses, namespace)?;
+        server.wait(place)?;
         Ok(server)
     }
 
     /// Waits until it accepts connections. Nothing tells of that, and this process may not be where
     /// it could try: the sockets that listen are asked for time and again.
-    fn wait(&mut self, addresses: &[&str], namespace: Option<&str>) -> Result<(), String> {
+    fn wait(&mut self, place: Place<'_>) -> Result<(), String> {
         let deadline = Instant::now() + START;
-        let wanted: Vec<_> = addresses
+        let port = place.tls_port();
+        let wanted: Vec<_> = place
+            .addresses
             .iter()
             .map(|address| match address.contains(':') {
-                true => format!("[{address}]:5349"),
-                false => format!("{address}:5349"),
+                true => format!("[{address}]:{port}"),
+                false => format!("{address}:{port}"),
             })
             .collect();
         while Instant::now() < deadline {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("turnserver ended, {status}\n{}", self.log()));
             }
-            let listening = sys::run(sys::command_in(namespace, "ss").arg("-ltn"))?;
+            let listening = sys::run(sys::command_in(place.namespace, "ss").arg("-ltn"))?;
             if wanted.iter().all(|address| listening.split_whitespace().any(|w| w == address)) {
                 return Ok(());
             }

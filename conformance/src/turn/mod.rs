@@ -10,7 +10,7 @@ use crate::backends::{self, Ice};
 use crate::ffi::Library;
 use crate::lab::{is_strict, library_path};
 use crate::sys;
-use coturn::{Coturn, PASSWORD_IN_URL, USER};
+use coturn::{Coturn, PASSWORD_IN_URL, Place, USER};
 use script::{Plan, Side};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -29,6 +29,27 @@ enum Need {
     TurnTcp,
     TurnTls,
     ManyServers,
+    Ipv6Relays,
+}
+
+/// Which of the servers a cell uses, by the addresses that it relays from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Relays {
+    Ipv4,
+    Ipv6,
+}
+
+impl Relays {
+    const ALL: [Relays; 2] = [Relays::Ipv4, Relays::Ipv6];
+
+    fn place(self) -> Place<'static> {
+        let relays = match self {
+            Relays::Ipv4 => &["10.99.0.2"],
+            Relays::Ipv6 => &["fd99::1"],
+        };
+        let addresses = &["10.99.0.1", "10.99.0.2", "fd99::1"];
+        Place { number: self as u16, addresses, relays, namespace: None }
+    }
 }
 
 /// One way to connect.
@@ -40,6 +61,7 @@ struct Cell {
     answers: Vec<String>,
     /// What the offering agent is to have found, and the kind of its candidate in use.
     expect: Expect,
+    server: Relays,
     /// The certificate of coturn is trusted.
     trusted: bool,
     /// How long the offerer's nonce gets old before it is used again.
@@ -76,6 +98,7 @@ fn cells() -> Vec<Cell> {
         answers: arguments.clone(),
         offers: arguments,
         expect,
+        server: Relays::Ipv4,
         trusted: true,
         pause: Duration::ZERO,
     };
@@ -113,6 +136,18 @@ fn cells() -> Vec<Cell> {
             ..cell("TLS without trust", Need::TurnTls, url("turns", "10.99.0.1", ""), NO_RELAY)
         },
         cell("wrong password", Need::Nothing, wrong, NO_RELAY),
+        Cell {
+            server: Relays::Ipv6,
+            ..relayed("IPv6 relays over UDP", Need::Ipv6Relays, url("turn", "10.99.0.1:3578", ""))
+        },
+        Cell {
+            server: Relays::Ipv6,
+            ..relayed(
+                "IPv6 relays over TCP, IPv6 literal",
+                Need::Ipv6Relays,
+                url("turn", "[fd99::1]:3578", "?transport=tcp"),
+            )
+        },
     ]
 }
 
@@ -121,6 +156,7 @@ fn supports(backend: Ice, need: Need) -> bool {
     match need {
         Need::Nothing => true,
         Need::ManyServers => backend.every_relay,
+        Need::Ipv6Relays => backend.ipv6_relays,
         Need::TurnTcp => backend.turn_tcp,
         Need::TurnTls => backend.turn_tls,
     }
@@ -150,8 +186,8 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 /// Runs the cells; true when none failed.
 fn run(cells: &[Cell]) -> bool {
     let directory = std::env::temp_dir().join(format!("turn-{}", std::process::id()));
-    let server = prepare(&directory);
-    let ready = ice_backend().and_then(|backend| Ok((backend, server?)));
+    let servers = prepare(&directory);
+    let ready = ice_backend().and_then(|backend| Ok((backend, servers?)));
     let mut failed = 0;
     for cell in cells {
         match &ready {
@@ -163,7 +199,8 @@ fn run(cells: &[Cell]) -> bool {
             Ok((backend, _)) if !supports(*backend, cell.need) => {
                 println!("skipped  {}: not supported by {}", cell.name, backend.name);
             }
-            Ok((_, server)) => {
+            Ok((_, servers)) => {
+                let server = &servers[cell.server as usize];
                 let passed =
                     part(cell.expect.relayed).and_then(|()| attempt(cell, server, &directory));
                 failed += usize::from(!announce(cell, server, passed));
@@ -183,7 +220,8 @@ fn ice_backend() -> Result<Ice, String> {
     backends::ice(Library::load(&library, false)?)
 }
 
-fn prepare(directory: &Path) -> Result<Coturn, String> {
+/// The servers, in the order of [`Relays`].
+fn prepare(directory: &Path) -> Result<Vec<Coturn>, String> {
     coturn::need()?;
     sys::own_network()
         .and_then(|()| sys::add_interfaces())
@@ -192,7 +230,9 @@ fn prepare(directory: &Path) -> Result<Coturn, String> {
     let [first, last] = AGENTS;
     std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", format!("{first} {last}"))
         .map_err(|error| format!("the agents' ports: {error}"))?;
-    Coturn::start(directory, &["10.99.0.1", "10.99.0.2", "fd99::1"], "10.99.0.2", None)
+    let own = |relays: Relays| directory.join(format!("server-{}", relays as u16));
+    let start = |relays: Relays| Coturn::start(&own(relays), relays.place());
+    Relays::ALL.into_iter().map(start).collect()
 }
 
 /// Makes STUN's clients appear at other ports, as behind a NAT.
@@ -240,7 +280,7 @@ fn attempt(cell: &Cell, server: &Coturn, directory: &Path) -> Result<String, Str
         directory,
     };
     let refused = server.stale_nonces();
-    let detail = plan.connect(|offer, pair| judge(cell.expect, offer, pair))?;
+    let detail = plan.connect(|offer, pair| judge(cell.expect, cell.server, offer, pair))?;
     if !cell.pause.is_zero() && server.stale_nonces() == refused {
         return Err("no nonce was refused".into());
     }
@@ -261,7 +301,12 @@ fn announce(cell: &Cell, server: &Coturn, result: Result<String, String>) -> boo
 }
 
 /// Whether the offer and the offering side's pair are what is expected.
-fn judge(expect: Expect, offer: &str, (local, remote): (&str, &str)) -> Result<String, String> {
+fn judge(
+    expect: Expect,
+    server: Relays,
+    offer: &str,
+    (local, remote): (&str, &str),
+) -> Result<String, String> {
     let kind = format!(" typ {}", expect.kind);
     let found: Vec<_> = offer.lines().filter(|line| line.contains(&kind)).collect();
     let enough = match expect.count {
@@ -271,6 +316,10 @@ fn judge(expect: Expect, offer: &str, (local, remote): (&str, &str)) -> Result<S
     if !enough {
         return Err(format!("expected {} candidates{kind} in the offer:\n{offer}", expect.count));
     }
+    let of_server = |candidate: &str| is_ipv6(candidate) == (server == Relays::Ipv6);
+    if expect.kind == "relay" && !found.iter().all(|candidate| of_server(candidate)) {
+        return Err(format!("relays that the server does not have: {found:?}"));
+    }
     let is_relayed = |candidate: &str| candidate.contains(" typ relay");
     if expect.own_relay && !is_relayed(local) {
         return Err(format!("our own candidate is not relayed: {local}"));
@@ -278,7 +327,20 @@ fn judge(expect: Expect, offer: &str, (local, remote): (&str, &str)) -> Result<S
     if expect.relayed && !is_relayed(local) && !is_relayed(remote) {
         return Err(format!("no relay is in use: {local} and {remote}"));
     }
-    Ok(format!("{} to {}", kind_of(local), kind_of(remote)))
+    if server == Relays::Ipv6 && ![local, remote].iter().all(|end| is_relayed(end) && is_ipv6(end))
+    {
+        return Err(format!("not from one IPv6 relay to another: {local} and {remote}"));
+    }
+    let end = |candidate| format!("{} {}", kind_of(candidate), host_of(candidate));
+    Ok(format!("{} to {}", end(local), end(remote)))
+}
+
+fn is_ipv6(candidate: &str) -> bool {
+    host_of(candidate).contains(':')
+}
+
+fn host_of(candidate: &str) -> &str {
+    candidate.split(' ').nth(4).unwrap_or("nowhere")
 }
 
 fn kind_of(candidate: &str) -> &str {
@@ -293,12 +355,33 @@ mod tests {
     fn a_cell_is_judged_by_what_was_found_and_what_is_used() {
         let offer = "a=candidate:1 1 UDP 1 10.0.0.1 5 typ relay raddr 0.0.0.0 rport 0\r\n";
         let (relay, host) = ("1 1 UDP 1 10.0.0.1 5 typ relay", "1 1 UDP 1 10.0.0.1 5 typ host");
-        assert_eq!(judge(RELAY, offer, (relay, host)), Ok("relay to host".to_owned()));
-        assert!(judge(RELAY, offer, (host, host)).is_err());
-        assert!(judge(RELAY, "", (relay, host)).is_err());
-        assert!(judge(NO_RELAY, offer, (host, host)).is_err());
+        let judge_ipv4 = |expect, offer, pair| judge(expect, Relays::Ipv4, offer, pair);
+        let told = Ok("relay 10.0.0.1 to host 10.0.0.1".to_owned());
+        assert_eq!(judge_ipv4(RELAY, offer, (relay, host)), told);
+        assert!(judge_ipv4(RELAY, offer, (host, host)).is_err());
+        assert!(judge_ipv4(RELAY, "", (relay, host)).is_err());
+        assert!(judge_ipv4(NO_RELAY, offer, (host, host)).is_err());
         let own = Expect { own_relay: true, ..RELAY };
-        assert!(judge(own, offer, (host, relay)).is_err());
+        assert!(judge_ipv4(own, offer, (host, relay)).is_err());
+    }
+
+    #[test]
+    fn the_families_of_relays_are_judged_by_what_the_server_has() {
+        let relay =
+            |host: &str| format!("a=candidate:1 1 UDP 1 {host} 5 typ relay raddr 0 rport 0");
+        let (v4, v6) = (relay("10.0.0.1"), relay("fd00::1"));
+        let all = format!("{v4}\r\n{v6}\r\n");
+        for (server, offer, pair, passes) in [
+            (Relays::Ipv4, &v4, (&v4, &v4), true),
+            (Relays::Ipv4, &v6, (&v6, &v6), false),
+            (Relays::Ipv4, &all, (&v4, &v4), false),
+            (Relays::Ipv6, &v6, (&v6, &v6), true),
+            (Relays::Ipv6, &v6, (&v6, &v4), false),
+            (Relays::Ipv6, &all, (&v6, &v6), false),
+        ] {
+            let judged = judge(RELAY, server, offer, (pair.0, pair.1));
+            assert_eq!(judged.is_ok(), passes, "{offer}: {judged:?}");
+        }
     }
 
     #[test]

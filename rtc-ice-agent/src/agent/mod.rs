@@ -151,6 +151,8 @@ pub struct Agent {
     previous: Option<Previous>,
     /// What the sockets are bound to.
     sockets: Vec<SocketAddr>,
+    /// One of the host addresses is of IPv6.
+    has_ipv6: bool,
     /// Addresses of candidates over TCP, until gathering begins.
     tcp_hosts: Vec<(Transport, SocketAddr)>,
     relays: Vec<Relay>,
@@ -193,6 +195,7 @@ impl Agent {
             remote: None,
             previous: None,
             sockets: Vec::new(),
+            has_ipv6: false,
             tcp_hosts: Vec::new(),
             relays: Vec::new(),
             relay_queue: Vec::new(),

@@ -66,17 +66,18 @@ impl Agent {
             self.fail(now);
             return;
         }
-        if best != self.selected {
+        let changed = best != self.selected;
+        if changed {
             self.selected = best;
             self.events.push_back(AgentEvent::SelectedPair);
-            self.bind_selected(now);
         }
         let Some(pair) = best.and_then(|index| self.pairs.get(index)) else { return };
         let nominated = pair.nominated;
         if self.state == IceState::Checking {
             self.set_state(IceState::Connected);
         }
-        if nominated {
+        if nominated && (changed || self.state != IceState::Completed) {
+            self.bind_selected(now);
             self.set_state(IceState::Completed);
         }
     }

@@ -8,15 +8,18 @@ use rtc_core::state::IceState;
 
 use super::candidates::{self, Base};
 use super::{Agent, AgentTransmit, Carrier, Received};
-use crate::relay::{FromServer, Relay};
+use crate::relay::{Families, FromServer, Relay};
 
-/// Relays at most.
+/// Servers with an allocation at most: more would rarely connect what four do not, while each
+/// costs candidates, which the peer has to check, and refreshes. An allocation may have an address
+/// of each family.
 pub(crate) const MAX_RELAYS: usize = 4;
 /// How long after completion relays that are not in use are kept (RFC 8445 §8.3 asks for 3 s).
 const RELEASE_DELAY: Duration = Duration::from_secs(5);
 
 impl Agent {
-    /// Adds an address of a TURN server, and what carries datagrams to it.
+    /// Adds an address of a TURN server, and what carries datagrams to it. The server is asked for a
+    /// relayed IPv4 address, and for an IPv6 address too where we have one or the server does.
     pub fn add_turn_server(
         &mut self,
         now: Instant,
@@ -42,8 +45,10 @@ impl Agent {
         {
             return;
         }
+        let families = Families::with_ipv6(self.has_ipv6 || server.is_ipv6());
+        let credentials = (username, password);
         if let Some(relay) =
-            socket.and_then(|local| Relay::new(now, carrier, local, server, username, password))
+            socket.and_then(|local| Relay::new(now, carrier, local, server, families, credentials))
         {
             self.relays.push(relay);
             self.advance(now);
@@ -116,12 +121,14 @@ impl Agent {
                 Some(Received::Stun)
             }
             FromServer::Data { peer, range } => {
-                let base = self.bases.iter().find(|base| base.relay == Some(index));
-                let Some(relayed) = base.map(|base| base.address) else {
+                let peer = candidates::canonical(peer);
+                let takes = |base: &&Base| {
+                    base.relay == Some(index) && base.address.is_ipv4() == peer.is_ipv4()
+                };
+                let Some(relayed) = self.bases.iter().find(takes).map(|base| base.address) else {
                     return Some(Received::Drop);
                 };
                 let inner = datagram.get(range.clone())?;
-                let peer = candidates::canonical(peer);
                 Some(match self.handle_direct(now, Carrier::Udp, relayed, peer, inner) {
                     Received::Data => Received::Relayed(range),
                     other => other,
@@ -136,20 +143,31 @@ impl Agent {
         for index in 0..self.relays.len() {
             let Some(relay) = self.relays.get_mut(index) else { return };
             relay.poll(now);
-            let Some(address) = relay.take_allocated() else { continue };
-            if self.gathering.is_done() || !candidates::is_checkable(address) {
+            let granted = relay.take_granted();
+            if granted.is_empty() {
+                continue;
+            }
+            let usable: Vec<_> = granted
+                .into_iter()
+                .map(candidates::canonical)
+                .filter(|address| candidates::is_checkable(*address))
+                .collect();
+            if self.gathering.is_done() || usable.is_empty() {
                 relay.release(now);
                 continue;
             }
-            let address = candidates::canonical(address);
-            let base = self.add_base(Transport::Udp, address);
-            if let Some(base) = self.bases.get_mut(base) {
-                base.relay = Some(index);
-            }
-            let added = self.add_local(CandidateKind::Relayed, address, base);
-            self.announce(added);
+            usable.into_iter().for_each(|address| self.add_relayed(index, address));
             self.pair_all();
         }
+    }
+
+    fn add_relayed(&mut self, relay: usize, address: SocketAddr) {
+        let base = self.add_base(Transport::Udp, address);
+        if let Some(base) = self.bases.get_mut(base) {
+            base.relay = Some(relay);
+        }
+        let added = self.add_local(CandidateKind::Relayed, address, base);
+        self.announce(added);
     }
 
     /// Sends what goes through relays, and what they have to send of their own.

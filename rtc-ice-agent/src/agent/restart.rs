@@ -52,9 +52,13 @@ impl Agent {
         self.nominate_at = None;
         self.patience_until = None;
         self.release_relays_at = None;
-        let lasting =
-            |kind: &CandidateKind| matches!(kind, CandidateKind::Host | CandidateKind::Relayed);
-        self.local_candidates.retain(|local| lasting(&local.candidate.kind));
+        let mut lasting = std::mem::take(&mut self.local_candidates);
+        lasting.retain(|local| match local.candidate.kind {
+            CandidateKind::Host => true,
+            CandidateKind::Relayed => self.bases.get(local.base).is_some_and(|b| self.is_live(b)),
+            _ => false,
+        });
+        self.local_candidates = lasting;
         self.gathering = Gathering::begun(now);
         self.announce_all();
         self.set_state(IceState::Checking);

@@ -98,7 +98,7 @@ impl Core {
             }
             return;
         }
-        // One allocation per server, for the peers reachable by IPv4 (RFC 8656 §7.1).
+        // One allocation per server (RFC 8656 §7.1), by whichever family it is spoken to.
         let v4 = found.iter().find(|address| address.is_ipv4());
         if let Some(address) = v4.or(found.first()) {
             if carrier == Carrier::TurnTls {

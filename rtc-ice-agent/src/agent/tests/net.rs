@@ -9,15 +9,22 @@ use rand::{Rng, SeedableRng};
 use rtc_core::backend::{IceParameters, IceRole};
 use rtc_core::candidate::Candidate;
 use rtc_core::state::IceState;
-use turn_server_proto::api::{Transmit, TurnServerApi, TurnServerPollRet};
+use stun_types::attribute::{ErrorCode, MessageIntegrity};
+use stun_types::message::{Message, MessageWriteVec};
+use stun_types::prelude::{MessageWrite, MessageWriteExt};
+use turn_server_proto::api::{SocketAllocateError, Transmit, TurnServerApi, TurnServerPollRet};
 use turn_server_proto::server::TurnServer;
-use turn_server_proto::types::{Instant as TurnInstant, TransportType};
+use turn_server_proto::types::attribute::{AdditionalAddressFamily, RequestedAddressFamily};
+use turn_server_proto::types::message::ALLOCATE;
+use turn_server_proto::types::{AddressFamily, Instant as TurnInstant, TransportType};
 
 use crate::agent::{Agent, AgentConfig, AgentEvent, Carrier, Received};
 use crate::stun;
 
 pub(super) const STUN_SERVER: &str = "198.51.100.3:3478";
 pub(super) const TURN_SERVER: &str = "198.51.100.9:3478";
+/// The address of the TURN server's relays for IPv6.
+const TURN_IPV6: &str = "2001:db8:ffff::9";
 const TURN_USER: &str = "user";
 const TURN_PASSWORD: &str = "password";
 
@@ -137,6 +144,10 @@ pub(super) struct Net {
     in_flight: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sequence: u64,
     turn: TurnServer,
+    /// Families that the TURN server gives addresses of.
+    pub(super) grants: Vec<AddressFamily>,
+    /// The error with which the TURN server answers whoever wants addresses of both families.
+    pub(super) refuses_both_by: Option<u16>,
     /// Relayed addresses that the TURN server has given out.
     pub(super) relayed: Vec<SocketAddr>,
     watch: Option<SocketAddr>,
@@ -153,6 +164,8 @@ impl Net {
         turn.add_user(TURN_USER.to_owned(), TURN_PASSWORD.to_owned());
         Self {
             turn,
+            grants: vec![AddressFamily::IPV4],
+            refuses_both_by: None,
             relayed: Vec::new(),
             watch: None,
             watched: Vec::new(),
@@ -332,11 +345,16 @@ impl Net {
     fn arrive_at_turn(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
         let elapsed = self.elapsed() + Duration::from_secs(1000);
         let now = TurnInstant::from_nanos(i64::try_from(elapsed.as_nanos()).unwrap());
+        if let Some(refusal) = self.refusal_of_both(datagram) {
+            self.put(to, from, refusal);
+            return;
+        }
         let received = Transmit::new(datagram.to_vec(), TransportType::Udp, from, to);
         if let Some(answer) = self.turn.recv(received, now) {
             let answer = answer.build();
             self.put(answer.from, answer.to, answer.data);
         }
+        let mut asked = Vec::new();
         while let TurnServerPollRet::AllocateSocket {
             transport,
             listen_addr,
@@ -345,22 +363,61 @@ impl Net {
             family,
         } = self.turn.poll(now)
         {
-            let port = 49_152 + u16::try_from(self.relayed.len()).unwrap();
-            let address = SocketAddr::new(to.ip(), port);
-            self.relayed.push(address);
-            self.turn.allocated_socket(
+            let granted = self.grant(to, family);
+            asked.push((
                 transport,
                 listen_addr,
                 client_addr,
                 allocation_transport,
                 family,
-                Ok(address),
-                now,
-            );
+                granted,
+            ));
+        }
+        // The server forgets a client whose last answer is a refusal.
+        asked.sort_by_key(|(.., granted)| granted.is_ok());
+        for (transport, listen, client, allocation, family, granted) in asked {
+            self.turn.allocated_socket(transport, listen, client, allocation, family, granted, now);
         }
         while let Some(transmit) = self.turn.poll_transmit(now) {
             self.put(transmit.from, transmit.to, transmit.data);
         }
+    }
+
+    /// The relayed address of the TURN server at `listen` for its next client.
+    fn grant(
+        &mut self,
+        listen: SocketAddr,
+        family: AddressFamily,
+    ) -> Result<SocketAddr, SocketAllocateError> {
+        if !self.grants.contains(&family) {
+            return Err(SocketAllocateError::AddressFamilyNotSupported);
+        }
+        let ip = match family {
+            AddressFamily::IPV6 => TURN_IPV6.parse().unwrap(),
+            _ => listen.ip(),
+        };
+        let port = 49_152 + u16::try_from(self.relayed.len()).unwrap();
+        self.relayed.push(SocketAddr::new(ip, port));
+        Ok(SocketAddr::new(ip, port))
+    }
+
+    /// What a server says that has no patience with requests for both families. Of those for IPv4
+    /// alone it refuses the same that [`TurnServer`] would, which takes none from the same client
+    /// afterwards that bring no credentials.
+    fn refusal_of_both(&self, datagram: &[u8]) -> Option<Vec<u8>> {
+        let code = self.refuses_both_by?;
+        let request = Message::from_bytes(datagram).ok().filter(|r| r.has_method(ALLOCATE))?;
+        request.attribute::<MessageIntegrity>().ok()?;
+        let code = if request.attribute::<AdditionalAddressFamily>().is_ok() {
+            code
+        } else if request.attribute::<RequestedAddressFamily>().is_err() {
+            Some(440).filter(|_| !self.grants.contains(&AddressFamily::IPV4))?
+        } else {
+            return None;
+        };
+        let mut answer = Message::builder_error(&request, MessageWriteVec::new());
+        answer.add_attribute(&ErrorCode::builder(code).build().unwrap()).unwrap();
+        Some(answer.finish())
     }
 
     fn arrive(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {

@@ -2,10 +2,15 @@
 
 use proptest::prelude::*;
 use rtc_core::backend::IceRole::{Controlled, Controlling};
+use stun_types::attribute::ErrorCode;
+use stun_types::message::Message;
+use turn_server_proto::types::AddressFamily;
 
 use super::net::{A, B, NatKind, Net, Node, TURN_SERVER};
 use super::*;
 
+const HOST_A_IPV6: &str = "[2001:db8:a::1]:5000";
+const HOST_B_IPV6: &str = "[2001:db8:b::1]:6000";
 const PASSWORD: &str = "password";
 
 /// Two sides that cannot reach each other directly.
@@ -122,6 +127,166 @@ fn wrong_credentials_and_silent_servers_end_gathering_without_a_candidate() {
     assert_eq!(net.nodes[A].sent, 6);
 }
 
+/// Two relay-only sides with hosts of both families.
+fn relay_only_with_ipv6(seed: u64, grants: &[AddressFamily]) -> Net {
+    let a = Node::new(Controlling, 1, &[HOST_A, HOST_A_IPV6]);
+    let b = Node::new(Controlled, 2, &[HOST_B, HOST_B_IPV6]);
+    let mut net = Net::new(seed, a, b);
+    net.grants = grants.to_vec();
+    for (side, role) in [(A, Controlling), (B, Controlled)] {
+        let config = AgentConfig { role, relay_only: true, seed: [side as u8 + 3; 32] };
+        net.nodes[side].agent = Agent::new(config);
+        net.gather_relayed(side, PASSWORD);
+    }
+    net.watch(TURN_SERVER);
+    assert!(net.run_until(LONG, |net| is_gathered(net, A) && is_gathered(net, B)));
+    net
+}
+
+fn is_ipv6(candidate: &Candidate) -> bool {
+    candidate.host.contains(':')
+}
+
+#[test]
+fn ipv6_relays_are_asked_for_where_there_is_ipv6_and_cost_no_ipv4_relay() {
+    const V4: AddressFamily = AddressFamily::IPV4;
+    const V6: AddressFamily = AddressFamily::IPV6;
+    let both = &[HOST_A, HOST_A_IPV6];
+    // Hosts, what the server grants, how it refuses both at once; the relays, the round trips.
+    let cases: [(&[&str], &[_], _, &[bool], u32); 13] = [
+        (&[HOST_A], &[V4, V6], None, &[false], 2),
+        (&[HOST_A], &[V4], None, &[false], 2),
+        (&[HOST_A], &[V6], None, &[], 2),
+        (both, &[V4], None, &[false], 2),
+        (both, &[V4, V6], None, &[false, true], 2),
+        (both, &[V6], None, &[true], 2),
+        (both, &[], None, &[], 6),
+        (both, &[V4, V6], Some(440), &[false], 4),
+        (both, &[V4], Some(400), &[false], 4),
+        (both, &[V4], Some(420), &[false], 4),
+        (both, &[V4], Some(508), &[false], 4),
+        (both, &[V6], Some(440), &[true], 6),
+        (both, &[V6], Some(508), &[true], 6),
+    ];
+    for (hosts, grants, refuses_both_by, expected, round_trips) in cases {
+        let a = Node::new(Controlling, 1, hosts);
+        let mut net = Net::new(1, a, Node::new(Controlled, 2, &[HOST_B]));
+        (net.grants, net.refuses_both_by) = (grants.to_vec(), refuses_both_by);
+        net.gather_relayed(A, PASSWORD);
+        assert!(net.run_until(LONG, |net| is_gathered(net, A)));
+        let mut families: Vec<_> = relay_candidates(&net, A).iter().map(is_ipv6).collect();
+        families.sort_unstable();
+        let case = format!("{hosts:?}, {grants:?}, {refuses_both_by:?}");
+        assert_eq!(families, expected, "{case}");
+        // The pause that the state machine makes between requests may come on top of it.
+        let pauses = Duration::from_millis(50) * round_trips / 2;
+        assert!(net.elapsed() <= 2 * net.delay * round_trips + pauses, "{case}");
+        if net.refuses_both_by.is_none() && !expected.is_empty() {
+            assert!(net.elapsed() <= plain_gathering(), "{case}: it takes longer");
+        }
+    }
+}
+
+/// How long gathering takes where nothing but an IPv4 relay is asked for and granted.
+fn plain_gathering() -> Duration {
+    let mut net = pair_of_hosts(1);
+    net.gather_relayed(A, PASSWORD);
+    assert!(net.run_until(LONG, |net| is_gathered(net, A)));
+    net.elapsed()
+}
+
+#[test]
+fn relays_are_paired_within_their_family() {
+    let both = [AddressFamily::IPV4, AddressFamily::IPV6];
+    for (grants, loss) in [(&both[1..], 0.0), (&both[1..], 0.1), (&both[..], 0.0), (&both, 0.1)] {
+        let mut net = relay_only_with_ipv6(7, grants);
+        net.loss = loss;
+        net.signal_to(B);
+        net.signal_to(A);
+        for side in [A, B] {
+            net.nodes[side].agent.end_of_remote_candidates(net.now);
+        }
+        assert!(net.run_until_both(LONG, IceState::Completed), "{grants:?}, loss {loss}");
+        for side in [A, B] {
+            let agent = &net.nodes[side].agent;
+            assert!(!agent.pairs.is_empty());
+            for pair in &agent.pairs {
+                let remote = agent.remote_candidates[pair.remote].address;
+                assert_eq!(agent.bases[pair.base].address.is_ipv4(), remote.is_ipv4());
+            }
+            let pair = agent.selected_pair().unwrap();
+            let kinds = [pair.local.kind, pair.remote.kind];
+            assert_eq!(kinds, [CandidateKind::Relayed, CandidateKind::Relayed]);
+            // The family of the better priority wins where nothing is lost.
+            assert!(loss > 0.0 || pair.base.is_ipv6());
+        }
+        assert_data_flows(&mut net);
+        if loss == 0.0 {
+            net.run_for(Duration::from_secs(3600));
+            assert_data_flows(&mut net);
+        }
+        assert_nothing_refused(&net);
+    }
+}
+
+/// The server would refuse a permission for a peer of another family (443), and a second channel of
+/// one number (400).
+fn assert_nothing_refused(net: &Net) {
+    for answer in &net.watched {
+        let answer = Message::from_bytes(answer).ok();
+        let error = answer.and_then(|answer| answer.attribute::<ErrorCode>().ok());
+        assert!(error.is_none_or(|error| [401, 438].contains(&error.code())));
+    }
+}
+
+#[test]
+fn a_restart_may_change_the_family_of_the_relays_in_use() {
+    let mut net = relay_only_with_ipv6(8, &[AddressFamily::IPV4, AddressFamily::IPV6]);
+    for ipv6 in [true, false, true] {
+        for side in [B, A] {
+            net.give_parameters(side);
+            for candidate in net.nodes[1 - side].candidates() {
+                if is_ipv6(&candidate) == ipv6 {
+                    net.give_candidate(side, &candidate);
+                }
+            }
+            net.nodes[side].agent.end_of_remote_candidates(net.now);
+        }
+        assert!(net.run_until_both(LONG, IceState::Completed));
+        // Nothing is taken from the old path any more.
+        net.run_for(Duration::from_secs(60));
+        for side in [A, B] {
+            assert_eq!(net.nodes[side].agent.selected_pair().unwrap().base.is_ipv6(), ipv6);
+        }
+        assert_data_flows(&mut net);
+        for side in [A, B] {
+            net.nodes[side].events.clear();
+            net.nodes[side].agent.restart(net.now).unwrap();
+            net.nodes[side].agent.end_of_servers(net.now);
+        }
+        net.run_for(Duration::from_secs(1));
+    }
+    assert_nothing_refused(&net);
+}
+
+#[test]
+fn a_relay_that_was_given_back_is_not_told_of_again() {
+    let mut net = pair_of_hosts(1);
+    net.gather_relayed(A, PASSWORD);
+    net.gather(B, false);
+    assert!(net.run_until(LONG, |net| is_gathered(net, A)));
+    net.signal_to(B);
+    net.signal_to(A);
+    assert!(net.run_until_both(LONG, IceState::Completed));
+    net.run_for(Duration::from_secs(20));
+    assert_eq!(relay_candidates(&net, A).len(), 1);
+    net.nodes[A].events.clear();
+    net.nodes[A].agent.restart(net.now).unwrap();
+    net.nodes[A].agent.end_of_servers(net.now);
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(relay_candidates(&net, A), []);
+}
+
 #[test]
 fn closing_gives_the_allocation_back() {
     let mut net = pair_of_hosts(1);
@@ -182,12 +347,16 @@ proptest! {
         order in proptest::collection::vec(any::<prop::sample::Index>(), 1..20),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         code in prop::sample::select(vec![None, Some(0), Some(1), Some(38), Some(20), Some(86)]),
+        class in prop::sample::select(vec![4, 5]),
+        with_ipv6 in any::<bool>(),
     ) {
         let answers = server_answers();
         let mut net = pair_of_hosts(1);
         let (server, local) = (TURN_SERVER.parse().unwrap(), HOST_A.parse().unwrap());
         net.dead.push(server);
-        net.nodes[A].agent.gather(net.now, &[local], &[local]);
+        let hosts = [local, HOST_A_IPV6.parse().unwrap()];
+        let hosts = if with_ipv6 { &hosts[..] } else { &hosts[..1] };
+        net.nodes[A].agent.gather(net.now, hosts, hosts);
         net.nodes[A].agent.add_turn_server(net.now, Carrier::Udp, server, "user", PASSWORD);
         net.nodes[A].agent.end_of_servers(net.now);
         let mut sent = 0;
@@ -201,9 +370,9 @@ proptest! {
                 answer[at] = *value;
             }
             answer[8..20].copy_from_slice(&request.contents[8..20]);
-            // The last two digits of the first ERROR-CODE, which comes first.
-            if let (Some(code), Some(place)) = (code, answer.get_mut(27)) {
-                *place = code;
+            // The first ERROR-CODE, which comes first: the last two digits and the first.
+            if let (Some(code), Some(place)) = (code, answer.get_mut(26..28)) {
+                place.copy_from_slice(&[class, code]);
             }
             net.now += Duration::from_millis(10);
             agent.handle_datagram(net.now, local, server, &answer);
