@@ -5,7 +5,7 @@ use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
 use crate::outcome::skip;
-use crate::peer::{Pair, Peer, eventually};
+use crate::peer::{Pair, Peer, Signalling, eventually};
 use crate::sdp;
 use std::ffi::c_int;
 use std::process::Command;
@@ -14,6 +14,8 @@ use std::time::Duration;
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("new credentials find a new path and harm no channel", keeps_channels)
+            .fixes("B-38"),
+        Case::new("connections that share a port restart by themselves", on_shared_ports)
             .fixes("B-38"),
         Case::new("restarts by both sides at once find one path", both_at_once).fixes("B-38"),
         Case::new("a failed connection comes back by a restart", comes_back)
@@ -41,32 +43,67 @@ fn keeps_channels(lab: &Lab) {
     let pair = Pair::new(lab.lib);
     let (near, far) = pair.open("x");
     pair.wait_connected();
-    let sides = [&pair.a, &pair.b];
-    let mut messages = 0;
-    for restarting in [&pair.a, &pair.b, &pair.a] {
-        let before = sides.map(credentials);
-        let rounds = sides.map(gathered);
-        assert_eq!(lab.lib.restart_ice(restarting.id), OK);
-        for (peer, before) in sides.into_iter().zip(before) {
-            eventually("new credentials", || {
-                credentials(peer).iter().zip(&before).all(|(new, old)| new != old)
-            });
-        }
-        for (peer, before) in sides.into_iter().zip(rounds) {
-            eventually("gathering anew", || gathered(peer) > before);
-            peer.wait_signaling(Signaling::Stable);
-        }
-        eventually("the new path", || {
-            let completed = |peer: &&Peer| last_ice_state(peer) == Some(IceState::Completed);
-            sides.iter().all(completed)
-        });
-        messages += 1;
+    for (round, restarting) in [&pair.a, &pair.b, &pair.a].into_iter().enumerate() {
+        restart(lab, &pair, restarting);
         near.send_text(c"to");
         far.send_text(c"fro");
-        far.wait_messages(messages);
-        near.wait_messages(messages);
+        far.wait_messages(round + 1);
+        near.wait_messages(round + 1);
     }
-    for peer in sides {
+    never_interrupted(&pair);
+}
+
+fn on_shared_ports(lab: &Lab) {
+    need_restart(lab);
+    lab.need_udp_mux();
+    let shared = |port| Config { udp_mux: true, ports: (port, port), ..Config::loopback() };
+    let open = |theirs: &Config| {
+        let sides = [&shared(47_202), theirs].map(|config| Peer::with(lab.lib, config));
+        let [ours, theirs] = sides;
+        let pair = Pair::of(ours, theirs, Signalling::Trickle);
+        let (near, far) = pair.open("x");
+        pair.wait_connected();
+        (pair, near, far)
+    };
+    // Theirs share no port, share one, and share it with one that does not restart.
+    let pairs = [&Config::loopback(), &shared(47_203), &shared(47_203)].map(open);
+    for round in 1..=3 {
+        for (pair, _, _) in &pairs[..2] {
+            restart(lab, pair, if round == 2 { &pair.b } else { &pair.a });
+        }
+        for (_, near, far) in &pairs {
+            near.send_text(c"to");
+            far.send_text(c"fro");
+            far.wait_messages(round);
+            near.wait_messages(round);
+        }
+    }
+    pairs.iter().for_each(|(pair, _, _)| never_interrupted(pair));
+}
+
+/// Has one side restart, and waits until both have found a path with new credentials.
+fn restart(lab: &Lab, pair: &Pair, restarting: &Peer) {
+    let sides = [&pair.a, &pair.b];
+    let before = sides.map(credentials);
+    let rounds = sides.map(gathered);
+    assert_eq!(lab.lib.restart_ice(restarting.id), OK);
+    for (peer, before) in sides.into_iter().zip(before) {
+        eventually("new credentials", || {
+            credentials(peer).iter().zip(&before).all(|(new, old)| new != old)
+        });
+    }
+    for (peer, before) in sides.into_iter().zip(rounds) {
+        eventually("gathering anew", || gathered(peer) > before);
+        peer.wait_signaling(Signaling::Stable);
+    }
+    eventually("the new path", || {
+        let completed = |peer: &&Peer| last_ice_state(peer) == Some(IceState::Completed);
+        sides.iter().all(completed)
+    });
+}
+
+fn never_interrupted(pair: &Pair) {
+    for peer in [&pair.a, &pair.b] {
         let bad = [State::Disconnected, State::Failed, State::Closed];
         assert!(!peer.states().iter().any(|state| bad.contains(state)), "{:?}", peer.states());
     }

@@ -33,10 +33,24 @@ impl Agent {
     /// announced again; servers have to be added again, up to [`Agent::end_of_servers`]. The
     /// peer's new credentials are to follow.
     pub fn restart(&mut self, now: Instant) -> Result<IceParameters> {
+        let fresh = self.fresh_parameters();
+        self.restart_with(now, fresh)
+    }
+
+    /// Credentials for a restart.
+    pub(crate) fn fresh_parameters(&mut self) -> IceParameters {
+        credentials::generate(&mut self.rng)
+    }
+
+    /// The same as [`Self::restart`], with these credentials.
+    pub(crate) fn restart_with(
+        &mut self,
+        now: Instant,
+        local: IceParameters,
+    ) -> Result<IceParameters> {
         if matches!(self.state, IceState::New | IceState::Closed) {
             return Err(Error::failure("restart ICE: it has not begun or has ended"));
         }
-        let local = credentials::generate(&mut self.rng);
         let key = Key::new(&local.pwd);
         let old_local = std::mem::replace(&mut self.local, local);
         let old_key = std::mem::replace(&mut self.local_key, key);
@@ -64,6 +78,12 @@ impl Agent {
         self.set_state(IceState::Checking);
         self.advance(now);
         Ok(self.local.clone())
+    }
+
+    /// The user name fragment from before the last restart, as long as checks that use it are
+    /// answered.
+    pub(crate) fn previous_ufrag(&self) -> Option<&str> {
+        self.previous.as_ref().map(|previous| previous.local.ufrag.as_str())
     }
 
     /// The path in use, with what is needed to go on using it.

@@ -7,7 +7,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use rtc_core::backend::{IceEvent, IceHost, NameLookups};
+use rtc_core::backend::{IceEvent, IceHost, IceParameters, NameLookups};
+use rtc_core::error::Result;
 use rtc_core::runtime::{UdpSocket, UdpTransmit};
 use rtc_core::state::IceState;
 
@@ -25,6 +26,7 @@ mod transport;
 
 use connections::Connections;
 use gate::Gate;
+use mux::Member;
 use path::{Outlet, Path, Relayed};
 
 use crate::agent::{Agent, AgentEvent, AgentTransmit, Carrier, SelectedPair};
@@ -54,6 +56,8 @@ struct Shared {
 struct Core {
     agent: Agent,
     sockets: Arc<[Socket]>,
+    /// The shared port knows a user name fragment from before a restart.
+    has_old_ufrag: bool,
     /// Servers whose names are being looked up.
     unresolved_servers: usize,
     gathered: bool,
@@ -64,6 +68,8 @@ struct Core {
 struct Socket {
     io: Arc<dyn UdpSocket>,
     address: SocketAddr,
+    /// The same, where others use the port too.
+    member: Option<Arc<Member>>,
 }
 
 /// What the agent wants done, taken while its lock was held, to be done without it.
@@ -76,6 +82,9 @@ struct Work {
 impl Core {
     /// Takes what the agent wants done and keeps the path in step with the pair in use.
     fn take_work(&mut self, shared: &Shared) -> Work {
+        if self.has_old_ufrag && self.agent.previous_ufrag().is_none() {
+            self.forget_old_ufrags();
+        }
         let mut work = Work::default();
         while let Some(transmit) = self.agent.poll_transmit() {
             work.transmits.push(transmit);
@@ -93,6 +102,28 @@ impl Core {
             });
         }
         work
+    }
+
+    /// Begins anew (RFC 8445 §9). A shared port knows the new user name fragment before the peer can.
+    fn restart(&mut self, now: Instant) -> Result<IceParameters> {
+        let fresh = self.agent.fresh_parameters();
+        let mut members = self.sockets.iter().filter_map(|socket| socket.member.as_ref());
+        let begun = members
+            .try_for_each(|member| member.add_ufrag(&fresh.ufrag))
+            .and_then(|()| self.agent.restart_with(now, fresh));
+        self.forget_old_ufrags();
+        begun
+    }
+
+    /// Has a shared port know only those user name fragments that checks are answered for.
+    fn forget_old_ufrags(&mut self) {
+        let old = self.agent.previous_ufrag();
+        let present = self.agent.local_parameters().ufrag.as_str();
+        let in_use: Vec<_> = old.into_iter().chain([present]).collect();
+        for member in self.sockets.iter().filter_map(|socket| socket.member.as_ref()) {
+            member.retain_ufrags(&in_use);
+        }
+        self.has_old_ufrag = old.is_some();
     }
 
     fn selected_path(&self, shared: &Shared) -> Option<Arc<Path>> {

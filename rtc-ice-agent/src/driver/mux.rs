@@ -1,5 +1,6 @@
 //! One UDP port for many connections: what arrives is told apart by the user name fragment of
-//! checks, and by the address it comes from once we have sent something there.
+//! checks, and by the address it comes from once we have sent something there. A connection that
+//! restarts has a new fragment, and the old one as long as its old path is in use.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -171,9 +172,9 @@ impl Port {
         }
     }
 
-    fn leave(&self, ufrag: &str, inbox: &Arc<Inbox>) {
+    fn leave(&self, inbox: &Arc<Inbox>) {
         let mut members = self.members.lock();
-        members.by_ufrag.remove(ufrag);
+        members.by_ufrag.retain(|_, known| !Arc::ptr_eq(known, inbox));
         members.by_remote.retain(|_, sharing| {
             sharing.retain(|known| !Arc::ptr_eq(known, inbox));
             !sharing.is_empty()
@@ -289,10 +290,9 @@ fn receive(port: &Port, buffers: &mut [u8], cx: &mut Context<'_>) -> bool {
 
 /// One connection's share of a port.
 #[derive(Debug)]
-struct Member {
+pub(super) struct Member {
     port: Arc<Port>,
     inbox: Arc<Inbox>,
-    ufrag: String,
     /// Where the last datagram was sent to.
     last_remote: Mutex<Option<SocketAddr>>,
     /// The round of [`Writers`] in which it began to wait for room.
@@ -301,29 +301,43 @@ struct Member {
 
 impl Member {
     fn join(port: Arc<Port>, ufrag: &str) -> Result<Socket> {
-        let inbox = Arc::new(Inbox::default());
-        match port.members.lock().by_ufrag.entry(ufrag.to_owned()) {
-            Entry::Vacant(place) => place.insert(inbox.clone()),
-            Entry::Occupied(_) => {
-                let why = "share an ICE port: another connection has this user name fragment";
-                return Err(Error::failure(why));
-            }
-        };
         let address = port.address;
-        let member = Self {
+        let member = Arc::new(Self {
             port,
-            inbox,
-            ufrag: ufrag.to_owned(),
+            inbox: Arc::new(Inbox::default()),
             last_remote: Mutex::default(),
             waits_since: Mutex::default(),
-        };
-        Ok(Socket { io: Arc::new(member), address })
+        });
+        member.add_ufrag(ufrag)?;
+        Ok(Socket { io: member.clone(), address, member: Some(member) })
+    }
+
+    /// Has checks with this user name fragment reach the connection, too.
+    pub(super) fn add_ufrag(&self, ufrag: &str) -> Result<()> {
+        match self.port.members.lock().by_ufrag.entry(ufrag.to_owned()) {
+            Entry::Vacant(place) => {
+                place.insert(self.inbox.clone());
+                Ok(())
+            }
+            Entry::Occupied(_) => {
+                let why = "share an ICE port: another connection has this user name fragment";
+                Err(Error::failure(why))
+            }
+        }
+    }
+
+    /// Has no checks reach the connection but those with these user name fragments.
+    pub(super) fn retain_ufrags(&self, in_use: &[&str]) {
+        let mut members = self.port.members.lock();
+        members.by_ufrag.retain(|ufrag, inbox| {
+            !Arc::ptr_eq(inbox, &self.inbox) || in_use.contains(&ufrag.as_str())
+        });
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.port.leave(&self.ufrag, &self.inbox);
+        self.port.leave(&self.inbox);
     }
 }
 
@@ -371,4 +385,15 @@ impl UdpSocket for Member {
     fn max_receive_segments(&self) -> usize {
         self.port.io.max_receive_segments()
     }
+}
+
+/// The user name fragments that are known at the shared port of this number.
+#[cfg(test)]
+pub(super) fn ufrags_at(number: u16) -> Vec<String> {
+    let groups = GROUPS.lock();
+    let ports = groups.iter().flat_map(|group| group.ports.iter().filter_map(Weak::upgrade));
+    let at_number = ports.filter(|port| port.address.port() == number);
+    at_number
+        .flat_map(|port| port.members.lock().by_ufrag.keys().cloned().collect::<Vec<_>>())
+        .collect()
 }

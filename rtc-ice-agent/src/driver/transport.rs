@@ -10,7 +10,7 @@ use rtc_core::backend::{
     Transmit,
 };
 use rtc_core::candidate::{Candidate, Transport as Protocol};
-use rtc_core::error::{Error, ErrorKind, Result};
+use rtc_core::error::{Error, Result};
 
 use super::gate::Gate;
 use super::path::{Path, Relayed, Sent};
@@ -21,7 +21,7 @@ use crate::agent::{Agent, AgentConfig};
 /// One ICE component on a runtime.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     config: IceConfig,
 }
 
@@ -30,7 +30,13 @@ impl Transport {
         let seed = rand::random();
         let agent =
             Agent::new(AgentConfig { role: config.role, relay_only: config.relay_only, seed });
-        let core = Core { agent, sockets: Arc::default(), unresolved_servers: 0, gathered: false };
+        let core = Core {
+            agent,
+            sockets: Arc::default(),
+            has_old_ufrag: false,
+            unresolved_servers: 0,
+            gathered: false,
+        };
         let shared = Arc::new(Shared {
             host,
             gate: Gate::default(),
@@ -51,7 +57,7 @@ impl Transport {
         let bound = sockets::bind(self.config.bind_address.as_deref(), self.config.port_range)?;
         let register = |socket: std::net::UdpSocket| {
             let address = socket.local_addr()?;
-            Ok(Socket { io: self.shared.host.runtime.udp(socket)?, address })
+            Ok(Socket { io: self.shared.host.runtime.udp(socket)?, address, member: None })
         };
         let sockets: std::io::Result<Vec<_>> = bound.into_iter().map(register).collect();
         sockets.map_err(|error| Error::failure("open an ICE socket").caused_by(error))
@@ -207,11 +213,7 @@ impl IceTransport for Transport {
     }
 
     fn restart(&self) -> Result<IceParameters> {
-        if self.config.udp_mux {
-            // Its port is told by the credentials it began with.
-            return Err(Error::new(ErrorKind::Unsupported, "restart ICE on a shared port"));
-        }
-        let parameters = self.shared.core.lock().agent.restart(Instant::now())?;
+        let parameters = self.shared.core.lock().restart(Instant::now())?;
         self.shared.resolve_servers(&self.servers());
         self.shared.wake();
         Ok(parameters)

@@ -552,8 +552,13 @@ fn a_network_without_batches_gets_single_datagrams_and_errors_lose_at_most_one()
 #[test]
 fn a_restart_finds_the_path_again_and_loses_no_data_meanwhile() {
     let (offerer, answerer) = connect("127.0.0.1");
+    restart_both(&offerer, &answerer);
+}
+
+/// Restarts both sides, the second before it hears of the first, with data all the while.
+fn restart_both(offerer: &Peer, answerer: &Peer) {
     let mut restarted = Vec::new();
-    for (from, to) in [(&offerer, &answerer), (&answerer, &offerer)] {
+    for (from, to) in [(offerer, answerer), (answerer, offerer)] {
         let old = from.transport.local_parameters();
         let new = from.transport.restart().expect("it has begun");
         assert_ne!(new, old);
@@ -575,7 +580,7 @@ fn a_restart_finds_the_path_again_and_loses_no_data_meanwhile() {
     let [(of_offerer, offered), (of_answerer, answered)] = &restarted[..] else { unreachable!() };
     answerer.add_remote(of_offerer, offered);
     offerer.add_remote(of_answerer, answered);
-    for peer in [&offerer, &answerer] {
+    for peer in [offerer, answerer] {
         peer.wait_for(IceEvent::State(IceState::Completed));
     }
     assert_eq!(offerer.transport.send(transmit(b"\x80 more", 1200)), 1);

@@ -4,6 +4,8 @@ use std::net::UdpSocket as StdSocket;
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::driver::Transport;
+use crate::driver::mux::ufrags_at;
 
 fn muxed(role: IceRole, port_range: Option<(u16, u16)>) -> IceConfig {
     IceConfig { udp_mux: true, port_range, ..config(role, "127.0.0.1") }
@@ -100,4 +102,81 @@ fn members_that_wait_for_room_are_all_told() {
     for (ours, _) in &pairs {
         ours.wait_for(IceEvent::Writable);
     }
+}
+
+#[test]
+fn connections_on_one_port_restart_by_themselves() {
+    let runtime = runtime();
+    let ports = [free_port(), free_port()];
+    let range = |port| Some((port, port));
+    // The last one's peer shares its port, too.
+    let pairs: Vec<(Peer, Peer)> = (0..3)
+        .map(|index| {
+            let theirs = match index {
+                2 => muxed(IceRole::Controlled, range(ports[1])),
+                _ => config(IceRole::Controlled, "127.0.0.1"),
+            };
+            let ours = peer(&runtime, muxed(IceRole::Controlling, range(ports[0])));
+            let theirs = peer(&runtime, theirs);
+            complete(&ours, &theirs);
+            (ours, theirs)
+        })
+        .collect();
+    let ufrag = |peer: &Peer| peer.transport.local_parameters().ufrag;
+    for round in 0..3 {
+        for (ours, theirs) in [&pairs[0], &pairs[2]] {
+            let old = ufrag(ours);
+            restart_both(ours, theirs);
+            // Checks over the old path are answered, and the one before it is forgotten.
+            let known = ufrags_at(ports[0]);
+            assert!(known.contains(&old) && known.contains(&ufrag(ours)), "round {round}");
+        }
+        assert_eq!(ufrags_at(ports[0]).len(), 5, "round {round}");
+        assert_eq!(ufrags_at(ports[1]).len(), 2, "round {round}");
+        for (ours, theirs) in &pairs {
+            assert_eq!(ours.transport.send(transmit(b"\x80 to", 1200)), 1);
+            assert_eq!(theirs.receive(4), [b"\x80 to"]);
+            assert_eq!(theirs.transport.send(transmit(b"\x80 fro", 1200)), 1);
+            assert_eq!(ours.receive(5), [b"\x80 fro"]);
+        }
+    }
+    for (index, (ours, theirs)) in pairs.into_iter().enumerate() {
+        let gone = ufrag(&ours);
+        ours.transport.close();
+        theirs.transport.close();
+        drop((ours, theirs));
+        let begun = Instant::now();
+        while ufrags_at(ports[0]).contains(&gone) {
+            assert!(begun.elapsed() < PATIENCE, "{index}: it is known after its end");
+            thread::yield_now();
+        }
+    }
+    let begun = Instant::now();
+    while ports.iter().any(|port| !ufrags_at(*port).is_empty()) {
+        assert!(begun.elapsed() < PATIENCE, "an old one is known after the end");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn an_old_user_name_fragment_is_known_until_its_path_ends() {
+    let runtime = runtime();
+    let port = free_port();
+    let (sender, happenings) = mpsc::channel();
+    let host = IceHost { sink: Arc::new(ChannelSink(sender)), runtime: runtime.clone(), tls: None };
+    let sharing = muxed(IceRole::Controlling, Some((port, port)));
+    let transport = Arc::new(Transport::open(sharing, host));
+    let ours = Peer { transport: transport.clone(), happenings };
+    let theirs = peer(&runtime, config(IceRole::Controlled, "127.0.0.1"));
+    complete(&ours, &theirs);
+    let old = transport.local_parameters().ufrag;
+    let new = transport.restart().expect("it has begun").ufrag;
+    let mut known = ufrags_at(port);
+    known.sort();
+    let mut both = [old, new.clone()];
+    both.sort();
+    assert_eq!(known, both);
+    // The peer's consent lasts for 30 s (RFC 7675 §5.1).
+    transport.shared.work(Instant::now() + Duration::from_secs(31));
+    assert_eq!(ufrags_at(port), [new]);
 }
