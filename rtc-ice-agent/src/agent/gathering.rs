@@ -75,6 +75,7 @@ impl Agent {
         }
         self.gathering = Gathering::begun(now);
         self.sockets = sockets.to_vec();
+        self.has_ipv4 = hosts.iter().any(|host| candidates::canonical(*host).is_ipv4());
         self.has_ipv6 = hosts.iter().any(|host| candidates::canonical(*host).is_ipv6());
         if !self.relay_only {
             for host in hosts.iter().take(MAX_HOSTS) {

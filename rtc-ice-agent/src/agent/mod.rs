@@ -151,6 +151,8 @@ pub struct Agent {
     previous: Option<Previous>,
     /// What the sockets are bound to.
     sockets: Vec<SocketAddr>,
+    /// One of the host addresses is of IPv4.
+    has_ipv4: bool,
     /// One of the host addresses is of IPv6.
     has_ipv6: bool,
     /// Addresses of candidates over TCP, until gathering begins.
@@ -195,6 +197,7 @@ impl Agent {
             remote: None,
             previous: None,
             sockets: Vec::new(),
+            has_ipv4: false,
             has_ipv6: false,
             tcp_hosts: Vec::new(),
             relays: Vec::new(),

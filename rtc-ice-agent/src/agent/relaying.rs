@@ -1,6 +1,6 @@
 //! Relayed candidates: bases that live on a TURN server (RFC 8445 §5.1.1.2).
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rtc_core::candidate::{CandidateKind, Transport};
@@ -18,6 +18,16 @@ pub(crate) const MAX_RELAYS: usize = 4;
 const RELEASE_DELAY: Duration = Duration::from_secs(5);
 
 impl Agent {
+    /// Which of a TURN server's addresses is to be given to [`Self::add_turn_server`]: one of a
+    /// family that we have an address of, and of IPv4 rather than IPv6.
+    pub(crate) fn turn_address(&self, found: &[SocketAddr]) -> Option<SocketAddr> {
+        let is_far = |address: &SocketAddr| match address.ip().to_canonical() {
+            IpAddr::V4(_) => !self.has_ipv4,
+            IpAddr::V6(_) => !self.has_ipv6,
+        };
+        found.iter().copied().min_by_key(|address| (is_far(address), address.is_ipv6()))
+    }
+
     /// Adds an address of a TURN server, and what carries datagrams to it. The server is asked for a
     /// relayed IPv4 address, and for an IPv6 address too where we have one or the server does.
     pub fn add_turn_server(

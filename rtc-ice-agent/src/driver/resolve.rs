@@ -99,13 +99,12 @@ impl Core {
             return;
         }
         // One allocation per server (RFC 8656 §7.1), by whichever family it is spoken to.
-        let v4 = found.iter().find(|address| address.is_ipv4());
-        if let Some(address) = v4.or(found.first()) {
+        if let Some(address) = self.agent.turn_address(found) {
             if carrier == Carrier::TurnTls {
-                shared.connections.lock().name(*address, &server.host);
+                shared.connections.lock().name(address, &server.host);
             }
             let (username, password) = (&server.username, &server.password);
-            self.agent.add_turn_server(now, carrier, *address, username, password);
+            self.agent.add_turn_server(now, carrier, address, username, password);
         }
     }
 }

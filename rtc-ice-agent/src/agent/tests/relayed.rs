@@ -187,6 +187,31 @@ fn ipv6_relays_are_asked_for_where_there_is_ipv6_and_cost_no_ipv4_relay() {
     }
 }
 
+#[test]
+fn a_server_is_asked_by_a_family_that_the_host_has() {
+    let (v4, v6) = ("198.51.100.9:3478", "[2001:db8:ffff::9]:3478");
+    let cases: [(&[&str], &[&str], _); 9] = [
+        (&[HOST_A], &[v6, v4], Some(v4)),
+        (&[HOST_A], &[v6], Some(v6)),
+        (&[HOST_A_IPV6], &[v4, v6], Some(v6)),
+        (&[HOST_A_IPV6], &[v4], Some(v4)),
+        (&[HOST_A, HOST_A_IPV6], &[v6, v4], Some(v4)),
+        (&[HOST_A, HOST_A_IPV6], &[v6], Some(v6)),
+        // Nothing but loopback, which is not told of.
+        (&[], &[v6, v4], Some(v4)),
+        (&[], &[v6], Some(v6)),
+        (&[HOST_A], &[], None),
+    ];
+    for (hosts, found, expected) in cases {
+        let a = Node::new(Controlling, 1, hosts);
+        let mut net = Net::new(1, a, Node::new(Controlled, 2, &[HOST_B]));
+        net.gather(A, false);
+        let found: Vec<_> = found.iter().map(|address| address.parse().unwrap()).collect();
+        let chosen = net.nodes[A].agent.turn_address(&found);
+        assert_eq!(chosen, expected.map(|address| address.parse().unwrap()), "{hosts:?} {found:?}");
+    }
+}
+
 /// How long gathering takes where nothing but an IPv4 relay is asked for and granted.
 fn plain_gathering() -> Duration {
     let mut net = pair_of_hosts(1);
