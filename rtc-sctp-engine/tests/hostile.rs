@@ -10,38 +10,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtc_sctp_engine::{Association, Config, Event, SendOptions, State, inspect_packet};
-use support::{Link, Pair, Rng, chunk, chunk_kinds, chunks, packet};
+use support::{
+    Link, Pair, Rng, Sent, chunk, chunk_kinds, chunks, expected_tag, initial_tsn, packet,
+};
 
 const PORTS: (u16, u16) = (5000, 5000);
 
-/// Packets and the end that sent each.
-type Sent = Vec<(usize, Vec<u8>)>;
-
 /// A connected pair, the verification tags that end 0 and end 1 expect, and what they sent.
 fn connected(config: Config) -> (Pair, [u32; 2], Sent) {
-    let seen = Rc::new(RefCell::new(Vec::new()));
-    let tap = seen.clone();
-    let mut pair = Pair::new(11, [config.clone(), config], Link::default());
-    pair.tap = Some(Box::new(move |end, packet| {
-        tap.borrow_mut().push((end, packet.to_vec()));
-        false
-    }));
-    pair.connect();
-    pair.run_for(Duration::from_millis(100));
-    pair.tap = None;
-    let seen = seen.take();
-    let tag = |end: usize| {
-        let (_, init) =
-            seen.iter().find(|(e, p)| *e == end && chunk_kinds(p) == [1]).cloned().unwrap();
-        u32::from_be_bytes(init[16..20].try_into().unwrap())
-    };
-    let tags = [tag(0), tag(1)];
+    let (pair, seen) = Pair::overheard(11, config);
+    let tags = [0, 1].map(|end| expected_tag(&seen, end));
     (pair, tags, seen)
-}
-
-fn initial_tsn(seen: &[(usize, Vec<u8>)], end: usize) -> u32 {
-    let (_, init) = seen.iter().find(|(e, p)| *e == end && chunk_kinds(p) == [1]).unwrap();
-    u32::from_be_bytes(init[28..32].try_into().unwrap())
 }
 
 /// Gives a packet to an end and collects what it says to it.

@@ -5,13 +5,9 @@
 mod counting;
 mod support;
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::time::Duration;
-
 use counting::held;
 use rtc_sctp_engine::{Config, State};
-use support::{Link, Pair, chunk, chunk_kinds, chunks, packet};
+use support::{Pair, chunk, chunks, expected_tag, initial_tsn, packet};
 
 const PORTS: (u16, u16) = (5000, 5000);
 const SACK: u8 = 3;
@@ -49,22 +45,9 @@ impl Victim {
             max_message_size: MESSAGE,
             ..Config::default()
         };
-        let inits = Rc::new(RefCell::new([Vec::new(), Vec::new()]));
-        let seen = inits.clone();
-        let mut pair = Pair::new(4, [config.clone(), config], Link::default());
-        pair.tap = Some(Box::new(move |end, packet| {
-            if chunk_kinds(packet) == [1] {
-                seen.borrow_mut()[end] = packet.to_vec();
-            }
-            false
-        }));
-        pair.connect();
-        pair.run_for(Duration::from_millis(100));
-        pair.tap = None;
-        let inits = inits.take();
-        let word =
-            |end: usize, at: usize| u32::from_be_bytes(inits[end][at..at + 4].try_into().unwrap());
-        let (tag, tsn) = (word(0, 16), word(1, 28));
+        let (pair, seen) = Pair::overheard(4, config);
+        let (tag, tsn) = (expected_tag(&seen, 0), initial_tsn(&seen, 1));
+        drop(seen);
         let mut victim = Self { pair, tag, tsn, interleaving, before: 0 };
         victim.settle();
         victim.before = held();

@@ -9,30 +9,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rtc_sctp_engine::{Config, Event, SendOptions};
-use support::{Link, Pair, chunk, chunk_kinds, chunks, packet};
+use support::{Pair, chunk, chunks, expected_tag, initial_tsn, packet};
 
 const PORTS: (u16, u16) = (5000, 5000);
 const RECONFIG: u8 = 130;
 
 /// A connected pair with the tag end 0 expects and the initial TSN of end 1.
 fn connected() -> (Pair, u32, u32) {
-    let inits = Rc::new(RefCell::new([Vec::new(), Vec::new()]));
-    let seen = inits.clone();
-    let mut pair = Pair::new(4, [Config::default(), Config::default()], Link::default());
-    pair.tap = Some(Box::new(move |end, packet| {
-        if chunk_kinds(packet) == [1] {
-            seen.borrow_mut()[end] = packet.to_vec();
-        }
-        false
-    }));
-    pair.connect();
-    pair.run_for(Duration::from_millis(100));
-    pair.tap = None;
+    let (mut pair, seen) = Pair::overheard(4, Config::default());
     pair.take_events(0);
-    let word = |end: usize, at: usize| {
-        u32::from_be_bytes(inits.borrow()[end][at..at + 4].try_into().unwrap())
-    };
-    (pair, word(0, 16), word(1, 28))
+    (pair, expected_tag(&seen, 0), initial_tsn(&seen, 1))
 }
 
 /// The results of the reset responses that end 0 sends now.

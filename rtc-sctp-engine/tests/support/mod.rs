@@ -1,8 +1,10 @@
 //! Two associations on a simulated network with virtual time.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rtc_sctp_engine::{Association, Config, Event};
@@ -190,6 +192,25 @@ struct InTransit {
 /// Sees each packet sent and says whether to lose it.
 pub type Tap = Box<dyn FnMut(usize, &[u8]) -> bool>;
 
+/// Packets and the end that sent each.
+pub type Sent = Vec<(usize, Vec<u8>)>;
+
+/// The verification tag that an end expects, as its INIT says.
+pub fn expected_tag(sent: &Sent, end: usize) -> u32 {
+    word_of_init(sent, end, 16)
+}
+
+/// The TSN that an end begins with, as its INIT says.
+pub fn initial_tsn(sent: &Sent, end: usize) -> u32 {
+    word_of_init(sent, end, 28)
+}
+
+fn word_of_init(sent: &Sent, end: usize, at: usize) -> u32 {
+    let is_init = |(from, packet): &&(usize, Vec<u8>)| *from == end && chunk_kinds(packet) == [1];
+    let (_, init) = sent.iter().find(is_init).unwrap();
+    u32::from_be_bytes(init[at..at + 4].try_into().unwrap())
+}
+
 /// Two associations and the network between them. Index 0 and 1 are the two ends.
 pub struct Pair {
     pub start: Instant,
@@ -237,6 +258,22 @@ impl Pair {
         let mut pair = Self::new(seed, config, link);
         pair.connect();
         pair
+    }
+
+    /// A pair that has gone through its handshake and has nothing more to say for now, and all that
+    /// was sent.
+    pub fn overheard(seed: u64, config: Config) -> (Self, Sent) {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let tap = seen.clone();
+        let mut pair = Self::new(seed, [config.clone(), config], Link::default());
+        pair.tap = Some(Box::new(move |end, packet| {
+            tap.borrow_mut().push((end, packet.to_vec()));
+            false
+        }));
+        pair.connect();
+        pair.run_for(Duration::from_millis(100));
+        pair.tap = None;
+        (pair, seen.take())
     }
 
     pub fn connect(&mut self) {
