@@ -418,12 +418,47 @@ fn every_truncation_and_every_length_of_real_packets_is_survived() {
     }
 }
 
+/// A number that is wrong, but near what it should be.
+fn near(rng: &mut Rng, base: u32) -> [u8; 4] {
+    let spread = [4, 100, 40_000, 1 << 31][rng.below(4) as usize];
+    base.wrapping_add(rng.below(spread) as u32).wrapping_sub(spread as u32 / 4).to_be_bytes()
+}
+
+/// What is in a DATA or I-DATA chunk.
+fn random_data(rng: &mut Rng, interleaving: bool, theirs: u32) -> Vec<u8> {
+    let mut value = near(rng, theirs).to_vec();
+    value.extend_from_slice(&(rng.below(1100) as u16).to_be_bytes());
+    if interleaving {
+        value.extend_from_slice(&[0; 2]);
+        value.extend_from_slice(&(rng.below(6) as u32).to_be_bytes());
+        value.extend_from_slice(&(rng.below(4) as u32).to_be_bytes());
+    } else {
+        value.extend_from_slice(&(rng.below(6) as u16).to_be_bytes());
+        value.extend_from_slice(&[0, 0, 0, 51]);
+    }
+    value.resize(value.len() + 1 + rng.below(900) as usize, 7);
+    value
+}
+
+/// What is in a SACK chunk.
+fn random_sack(rng: &mut Rng, ours: u32) -> Vec<u8> {
+    let mut value = near(rng, ours).to_vec();
+    value.extend_from_slice(&(rng.below(200_000) as u32).to_be_bytes());
+    let (gaps, duplicates) = (rng.below(6) as u16, rng.below(3) as u16);
+    value.extend_from_slice(&gaps.to_be_bytes());
+    value.extend_from_slice(&duplicates.to_be_bytes());
+    for _ in 0..gaps {
+        value.extend_from_slice(&(rng.below(300) as u16).to_be_bytes());
+        value.extend_from_slice(&(rng.below(600) as u16).to_be_bytes());
+    }
+    for _ in 0..duplicates {
+        value.extend_from_slice(&near(rng, ours));
+    }
+    value
+}
+
 /// A chunk of a random kind with fields that are wrong, but near what they should be.
 fn random_chunk(rng: &mut Rng, interleaving: bool, ours: u32, theirs: u32) -> Vec<u8> {
-    let near = |rng: &mut Rng, base: u32| {
-        let spread = [4, 100, 40_000, 1 << 31][rng.below(4) as usize];
-        base.wrapping_add(rng.below(spread) as u32).wrapping_sub(spread as u32 / 4).to_be_bytes()
-    };
     let words = |rng: &mut Rng, count: u64| {
         let small = rng.chance(0.7);
         let bytes = (0..4 * rng.below(count))
@@ -433,32 +468,11 @@ fn random_chunk(rng: &mut Rng, interleaving: bool, ours: u32, theirs: u32) -> Ve
     let mut value = Vec::new();
     let kind = match rng.below(12) {
         0..=3 => {
-            value.extend_from_slice(&near(rng, theirs));
-            value.extend_from_slice(&(rng.below(1100) as u16).to_be_bytes());
-            if interleaving {
-                value.extend_from_slice(&[0; 2]);
-                value.extend_from_slice(&(rng.below(6) as u32).to_be_bytes());
-                value.extend_from_slice(&(rng.below(4) as u32).to_be_bytes());
-            } else {
-                value.extend_from_slice(&(rng.below(6) as u16).to_be_bytes());
-                value.extend_from_slice(&[0, 0, 0, 51]);
-            }
-            value.resize(value.len() + 1 + rng.below(900) as usize, 7);
+            value = random_data(rng, interleaving, theirs);
             if interleaving { 64 } else { 0 }
         }
         4..=6 => {
-            value.extend_from_slice(&near(rng, ours));
-            value.extend_from_slice(&(rng.below(200_000) as u32).to_be_bytes());
-            let (gaps, duplicates) = (rng.below(6) as u16, rng.below(3) as u16);
-            value.extend_from_slice(&gaps.to_be_bytes());
-            value.extend_from_slice(&duplicates.to_be_bytes());
-            for _ in 0..gaps {
-                value.extend_from_slice(&(rng.below(300) as u16).to_be_bytes());
-                value.extend_from_slice(&(rng.below(600) as u16).to_be_bytes());
-            }
-            for _ in 0..duplicates {
-                value.extend_from_slice(&near(rng, ours));
-            }
+            value = random_sack(rng, ours);
             3
         }
         7 => {
