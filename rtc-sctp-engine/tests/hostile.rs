@@ -367,7 +367,7 @@ fn conversation(config: &Config) -> Sent {
     seen.take()
 }
 
-/// An end that has connected and heard the first `count` packets of a conversation.
+/// An end that connects and hears what the other one said in the beginning of a conversation.
 fn after(config: &Config, end: usize, seen: &[(usize, Vec<u8>)]) -> (Association, Instant) {
     let mut pair = Pair::new(11, [config.clone(), config.clone()], Link::default());
     let now = pair.instant();

@@ -102,9 +102,9 @@ fn requests_out_of_order_and_of_other_kinds_are_refused() {
     assert_eq!(pair.take_events(0), [Event::StreamResetByPeer(1)]);
 }
 
-/// End 0 gets the next of the peer's DATA, a whole message.
-fn data(sequence: u32, stream: u16, number: u16) -> Vec<u8> {
-    let mut value = sequence.to_be_bytes().to_vec();
+/// DATA with a whole message.
+fn data(tsn: u32, stream: u16, number: u16) -> Vec<u8> {
+    let mut value = tsn.to_be_bytes().to_vec();
     value.extend_from_slice(&stream.to_be_bytes());
     value.extend_from_slice(&number.to_be_bytes());
     value.extend_from_slice(&[0, 0, 0, 53, 7]);
