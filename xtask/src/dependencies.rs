@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::args::Args;
@@ -110,16 +110,7 @@ struct Package {
 
 impl Graph {
     fn read() -> Result<Graph> {
-        let metadata = process::read(project::cargo().args([
-            "metadata",
-            "--quiet",
-            "--locked",
-            "--all-features",
-            "--format-version",
-            "1",
-        ]))?;
-        let metadata: Value =
-            serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
+        let metadata = project::metadata(&["--locked", "--all-features"])?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let ours: BTreeSet<String> =

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
 
 use crate::args::Args;
 use crate::process::{self, progress};
@@ -69,10 +68,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// The packages of this workspace with their features. Those without any must build alone as well:
 /// beside others, cargo gives their dependencies the features that the others ask for.
 fn packages() -> Result<Vec<(String, Vec<String>)>> {
-    let mut cargo = project::cargo();
-    let metadata = process::read(cargo.args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: Value =
-        serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
+    let metadata = project::metadata(&["--no-deps"])?;
     let packages = metadata["packages"].as_array().context("cargo told no packages")?;
     Ok(packages
         .iter()

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 
 use crate::{process, project};
 
@@ -58,11 +57,7 @@ pub(crate) fn write(features: Option<&str>, to: &Path) -> Result<()> {
 
 /// Where the source of each package is, by `NAME VERSION`.
 fn folders() -> Result<BTreeMap<String, PathBuf>> {
-    let mut cargo = project::cargo();
-    let metadata =
-        process::read(cargo.args(["metadata", "--quiet", "--locked", "--format-version", "1"]))?;
-    let metadata: Value =
-        serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
+    let metadata = project::metadata(&["--locked"])?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
     Ok(packages
         .filter_map(|package| {

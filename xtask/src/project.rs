@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use crate::process::read;
 
@@ -49,6 +50,13 @@ pub(crate) fn host() -> Result<String> {
     let version = read(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc -vV names no host")
+}
+
+/// What cargo tells of this workspace, or of what the options name.
+pub(crate) fn metadata(options: &[&str]) -> Result<Value> {
+    let mut cargo = cargo();
+    cargo.args(["metadata", "--quiet", "--format-version", "1"]).args(options);
+    serde_json::from_str(&read(&mut cargo)?).context("cargo metadata printed no JSON")
 }
 
 /// The version of the C library.
@@ -145,9 +153,7 @@ mod tests {
 
     #[test]
     fn cargo_c_makes_what_dist_makes() {
-        let metadata =
-            crate::process::read(cargo().args(["metadata", "--no-deps", "--format-version", "1"]));
-        let metadata: serde_json::Value = serde_json::from_str(&metadata.unwrap()).unwrap();
+        let metadata = metadata(&["--no-deps"]).unwrap();
         let packages = metadata["packages"].as_array().unwrap();
         let package = packages.iter().find(|package| package["name"] == "rtc-capi").unwrap();
         let capi = &package["metadata"]["capi"];

@@ -130,15 +130,9 @@ fn oracle_source() -> Result<PathBuf> {
 
 /// Where cargo unpacked a crate that `xtask/reference/Cargo.toml` pins.
 pub(crate) fn unpacked(name: &str) -> Result<PathBuf> {
-    let manifest = project::root().join("xtask/reference/Cargo.toml");
+    let manifest = "xtask/reference/Cargo.toml";
     progress(format_args!("fetching the source of {name}"));
-    let metadata = process::read(
-        project::cargo()
-            .args(["metadata", "--quiet", "--locked", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest),
-    )?;
-    let metadata: serde_json::Value =
-        serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
+    let metadata = project::metadata(&["--locked", "--manifest-path", manifest])?;
     metadata["packages"]
         .as_array()
         .into_iter()
@@ -146,7 +140,7 @@ pub(crate) fn unpacked(name: &str) -> Result<PathBuf> {
         .find(|package| package["name"] == name)
         .and_then(|package| Path::new(package["manifest_path"].as_str()?).parent())
         .map(Path::to_owned)
-        .ok_or_else(|| anyhow!("{manifest:?} does not lead to {name}"))
+        .ok_or_else(|| anyhow!("{manifest} does not lead to {name}"))
 }
 
 /// The wheel whose static archives make the yardstick, in the form pip verifies.
