@@ -79,13 +79,6 @@ fn other_fingerprint(sdp: &str) -> String {
     sdp::replaced(sdp, "a=fingerprint", &format!("a=fingerprint:{rest}{changed}"))
 }
 
-/// When a state was told first.
-fn told(peer: &Peer, state: State) -> Option<Instant> {
-    let all = peer.inbox.all();
-    let mut of = all.iter().filter(|r| r.owner == peer.id && r.event == Event::State(state));
-    of.next().map(|recorded| recorded.at)
-}
-
 /// Waits until a peer connection is closed.
 fn wait_closed(peer: &Peer, patience: Duration) {
     peer.inbox.wait_list("the end", patience, |events| {
@@ -100,7 +93,7 @@ fn refused(judge: &Peer, other: &Peer, near: &Channel) {
         peer.wait_state(State::Closed);
         assert_eq!(peer.states(), [State::Connecting, State::Failed, State::Closed]);
         let connected = peer.inbox.wait_event(peer.id, &Event::IceState(IceState::Connected));
-        let failed = told(peer, State::Failed).expect("just seen");
+        let failed = peer.inbox.wait_event(peer.id, &Event::State(State::Failed));
         let took = failed.saturating_duration_since(connected);
         assert!(took < AT_ONCE, "it failed {took:?} after ICE had connected");
     }
