@@ -220,10 +220,10 @@ impl Inbox {
         }
     }
 
-    /// The rtcDeletePeerConnection of the real library, which does not tell its backends, does not
-    /// wait for every callback of the connection, whichever library is under test.
+    /// The rtcDeletePeerConnection of the real library does not wait for every callback of the
+    /// connection, whichever library is under test.
     fn excuses(&self, event: &Event) -> bool {
-        event.concerns_peer() && self.lib.table.rtcGetBackendNames.is_none()
+        event.concerns_peer() && self.lib.is_real()
     }
 
     fn accept(&self, owner: c_int, event: Event) {

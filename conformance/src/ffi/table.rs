@@ -188,6 +188,11 @@ impl Library {
         let table = Table::load(library);
         Ok(Box::leak(Box::new(Library { path: path.to_owned(), table })))
     }
+
+    /// Whether it is the real library, which does not tell its backends.
+    pub(crate) fn is_real(&self) -> bool {
+        self.table.rtcGetBackendNames.is_none()
+    }
 }
 
 impl std::fmt::Debug for Library {

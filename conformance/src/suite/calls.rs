@@ -97,8 +97,7 @@ pub(super) fn every_call() -> Vec<Call> {
 /// What an identifier that stands for nothing is answered. The real library may have been built
 /// without tracks, and then says so first.
 pub(super) fn refusals(lib: Lib) -> &'static [i32] {
-    let is_real = lib.table.rtcGetBackendNames.is_none();
-    match is_real && lib.add_track(0, None) == NOT_AVAIL {
+    match lib.is_real() && lib.add_track(0, None) == NOT_AVAIL {
         true => &[INVALID, NOT_AVAIL],
         false => &[INVALID],
     }

@@ -143,7 +143,7 @@ fn nobody_there(lab: &Lab) {
 /// How long a peer may be silent, with reserve. The real library takes longer with libnice where
 /// there are many addresses: 82 s.
 fn silence(lab: &Lab) -> Duration {
-    match lab.lib.table.rtcGetBackendNames.is_none() {
+    match lab.lib.is_real() {
         true => Duration::from_secs(90),
         false => lab.ice.silence + LATE,
     }
