@@ -140,7 +140,8 @@ static INBOXES: LazyLock<Mutex<HashMap<usize, Arc<Inbox>>>> = LazyLock::new(Mute
 static NEXT_KEY: AtomicUsize = AtomicUsize::new(0x1000);
 static VIOLATIONS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks, also after a test has failed inside.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 

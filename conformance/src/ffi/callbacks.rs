@@ -3,7 +3,7 @@
 
 use super::table::Lib;
 use super::types::*;
-use crate::inbox::{self, Event, Message};
+use crate::inbox::{self, Event, Message, lock};
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::{Arc, Mutex};
@@ -205,7 +205,7 @@ type Interceptor = (Lib, fn(&[u8]) -> Answer);
 static INTERCEPTOR: Mutex<Option<Interceptor>> = Mutex::new(None);
 
 pub(super) fn set_interceptor(lib: Lib, answer: fn(&[u8]) -> Answer) {
-    *INTERCEPTOR.lock().unwrap_or_else(|poison| poison.into_inner()) = Some((lib, answer));
+    *lock(&INTERCEPTOR) = Some((lib, answer));
 }
 
 pub(super) extern "C" fn on_media(
@@ -214,7 +214,7 @@ pub(super) extern "C" fn on_media(
     size: c_int,
     _user: *mut c_void,
 ) -> *mut c_void {
-    let interceptor = *INTERCEPTOR.lock().unwrap_or_else(|poison| poison.into_inner());
+    let interceptor = *lock(&INTERCEPTOR);
     let packet = message(pointer, size);
     let Some((lib, answer)) = interceptor else { return pointer.cast_mut().cast() };
     match answer(packet.bytes()) {
@@ -236,8 +236,8 @@ thread_local! {
 }
 
 pub(super) extern "C" fn on_log(level: c_int, line: *const c_char) {
-    LOG.lock().unwrap_or_else(|poison| poison.into_inner()).push((level, text(line)));
-    let hook = LOG_HOOK.lock().unwrap_or_else(|poison| poison.into_inner()).clone();
+    lock(&LOG).push((level, text(line)));
+    let hook = lock(&LOG_HOOK).clone();
     if let Some(hook) = hook
         && !HOOKED.replace(true)
     {
@@ -249,10 +249,10 @@ pub(super) extern "C" fn on_log(level: c_int, line: *const c_char) {
 /// Runs `hook` inside the log callback, after its line has been recorded, but not for lines that
 /// come of the hook itself.
 pub(crate) fn hook_log(hook: impl Fn() + Send + Sync + 'static) {
-    *LOG_HOOK.lock().unwrap_or_else(|poison| poison.into_inner()) = Some(Arc::new(hook));
+    *lock(&LOG_HOOK) = Some(Arc::new(hook));
 }
 
 /// Every line the log callback has seen so far: level and text.
 pub(crate) fn log_lines() -> Vec<(c_int, String)> {
-    LOG.lock().unwrap_or_else(|poison| poison.into_inner()).clone()
+    lock(&LOG).clone()
 }

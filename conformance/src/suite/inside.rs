@@ -4,14 +4,14 @@
 use super::calls::{Call, Kind, every_call};
 use super::tracks::rtp;
 use crate::ffi::*;
-use crate::inbox::{Event, Inbox, Recorded, violation};
+use crate::inbox::{Event, Inbox, Recorded, lock, violation};
 use crate::lab::Lab;
 use crate::outcome::Rows;
 use crate::peer::{Channel, Pair, Peer, Signalling, eventually_or};
 use crate::websocket::{Server, bare_connect};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, OnceLock};
 
 /// The callbacks that have to come, each with what it is of.
 const WANTED: [&str; 29] = [
@@ -61,10 +61,6 @@ struct Scene {
 }
 
 static SCENE: OnceLock<Scene> = OnceLock::new();
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
-}
 
 impl Scene {
     fn add(&self, kind: Kind, id: i32) {
