@@ -1,7 +1,7 @@
 //! Media: what the packets of a track pass, timestamps, SSRCs in descriptions.
 
 use super::Case;
-use super::tracks::{AUDIO, Linked, VIDEO, pair, receiver_report, rtp};
+use super::tracks::{AUDIO, Linked, VIDEO, open_tracks, pair, receiver_report, rtp};
 use crate::ffi::*;
 use crate::inbox::{Event, QUIET};
 use crate::lab::Lab;
@@ -432,12 +432,7 @@ fn interceptor(lab: &Lab) {
 /// Two tracks, and what an interceptor answers goes to the one that it names.
 fn interceptor_of_two(lab: &Lab) {
     let pair = pair(lab.partner(), lab.lib);
-    let near = [AUDIO, VIDEO].map(|description| pair.a.track(description));
-    pair.a.set_local("offer");
-    let far = [0, 1].map(|n| pair.b.incoming_track(n));
-    for track in near.iter().chain(&far) {
-        track.wait_open();
-    }
+    let (near, far) = open_tracks(&pair, [AUDIO, VIDEO]);
     let code = lab.lib.intercept(pair.b.id, |packet| match (packet[1], packet[3]) {
         (111 | 96, 1) => Answer::Drop,
         (111, 3) => Answer::Replace(rtp(111, 33, 43, 5)),

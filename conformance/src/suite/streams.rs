@@ -2,13 +2,13 @@
 //! directions that change.
 
 use super::Case;
-use super::tracks::{Linked, VIDEO, rtp};
+use super::tracks::{Linked, VIDEO, open_tracks, pair, rtp};
 use crate::ffi::*;
 use crate::inbox::{Event, Message, QUIET};
 use crate::interop::link::Link;
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Channel, Pair, Peer, Signalling, c, eventually};
+use crate::peer::{Channel, Pair, Peer, c, eventually};
 use std::time::{Duration, Instant};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -254,12 +254,8 @@ fn negotiate(pair: &Pair, offerer: &Peer) {
 }
 
 fn directions(lab: &Lab) {
-    let pair = Pair::of(Peer::new(lab.lib), Peer::new(lab.lib), Signalling::Trickle);
-    let near = pair.a.track(VIDEO);
-    pair.a.set_local("offer");
-    let far = pair.b.incoming_track(0);
-    near.wait_open();
-    far.wait_open();
+    let pair = pair(lab.lib, lab.lib);
+    let ([near], [far]) = open_tracks(&pair, [VIDEO]);
     let [a, b] = [&pair.a, &pair.b];
     let mut rows = Rows::new();
     let mut number = 0;
@@ -304,14 +300,9 @@ fn directions(lab: &Lab) {
 }
 
 fn flood(lab: &Lab) {
-    let pair = Pair::of(Peer::new(lab.lib), Peer::new(lab.lib), Signalling::Trickle);
+    let pair = pair(lab.lib, lab.lib);
     let other = VIDEO.replace("mid:v", "mid:w").replace("42", "52");
-    let near = [VIDEO, &other].map(|description| pair.a.track(description));
-    pair.a.set_local("offer");
-    let far = [0, 1].map(|n| pair.b.incoming_track(n));
-    for track in near.iter().chain(&far) {
-        track.wait_open();
-    }
+    let (near, far) = open_tracks(&pair, [VIDEO, &other]);
     let known = || {
         for (n, ssrc) in [(0, 42), (1, 52)] {
             let before = far[n].messages().len();

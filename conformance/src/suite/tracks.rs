@@ -85,6 +85,20 @@ impl Linked {
     }
 }
 
+/// Has the first peer offer these tracks; both ends of them, once they are open.
+pub(super) fn open_tracks<const N: usize>(
+    pair: &Pair,
+    descriptions: [impl AsRef<str>; N],
+) -> ([Channel; N], [Channel; N]) {
+    let near = descriptions.map(|description| pair.a.track(description.as_ref()));
+    pair.a.set_local("offer");
+    let far = std::array::from_fn(|n| pair.b.incoming_track(n));
+    for track in near.iter().chain(&far) {
+        track.wait_open();
+    }
+    (near, far)
+}
+
 /// An RTP packet with that payload type, sequence number and SSRC, and so many bytes of payload.
 pub(super) fn rtp(payload_type: u8, sequence: u16, ssrc: u32, payload: usize) -> Vec<u8> {
     let mut packet = vec![0x80, payload_type];
@@ -127,12 +141,7 @@ fn packets(a: Lib, b: Lib) {
 
 fn two_tracks(a: Lib, b: Lib) {
     let pair = pair(a, b);
-    let (audio, video) = (pair.a.track(AUDIO), pair.a.track(VIDEO));
-    pair.a.set_local("offer");
-    let (first, second) = (pair.b.incoming_track(0), pair.b.incoming_track(1));
-    for track in [&audio, &video, &first, &second] {
-        track.wait_open();
-    }
+    let ([audio, video], [first, second]) = open_tracks(&pair, [AUDIO, VIDEO]);
     for (from, to, payload_type, ssrc) in [(&audio, &first, 111, 43), (&video, &second, 96, 42)] {
         let packets: Vec<_> = (0..10).map(|n| rtp(payload_type, n, ssrc, 100)).collect();
         cross(from, to, &packets);
@@ -285,12 +294,7 @@ fn closed(lab: &Lab) {
 
 fn closed_alone(lab: &Lab) {
     let pair = pair(lab.partner(), lab.lib);
-    let near = [AUDIO, VIDEO].map(|description| pair.a.track(description));
-    pair.a.set_local("offer");
-    let far = [0, 1].map(|n| pair.b.incoming_track(n));
-    for track in near.iter().chain(&far) {
-        track.wait_open();
-    }
+    let (near, far) = open_tracks(&pair, [AUDIO, VIDEO]);
     cross(&near[0], &far[0], &[rtp(111, 1, 43, 10)]);
     cross(&near[1], &far[1], &[rtp(96, 1, 42, 10)]);
     assert_eq!(far[1].by_id(ById::CLOSE), OK);
@@ -382,16 +386,10 @@ fn rolled_back(lab: &Lab) {
 fn unannounced(lab: &Lab) {
     let pair = pair(lab.lib, lab.lib);
     let with_mid = |description: &str| format!("{description}{MID}");
-    let audio = pair.a.track(&with_mid(AUDIO));
-    let video = pair.a.track(&with_mid(VIDEO));
     // A second video track, so that its payload type tells nothing.
     let other = VIDEO.replace("mid:v", "mid:w").replace("42", "52");
-    let other = pair.a.track(&with_mid(&other));
-    pair.a.set_local("offer");
-    let far: Vec<_> = (0..3).map(|n| pair.b.incoming_track(n)).collect();
-    for track in [&audio, &video, &other].into_iter().chain(&far) {
-        track.wait_open();
-    }
+    let descriptions = [AUDIO, VIDEO, &other].map(with_mid);
+    let ([audio, video, other], far) = open_tracks(&pair, descriptions);
     cross(&audio, &far[0], &[rtp(111, 1, 7001, 10)]);
     let named = |mid: u8, ssrc: u32| {
         let mut packet = rtp(96, 1, ssrc, 0);
@@ -422,13 +420,9 @@ fn simulcast_streams(lab: &Lab) {
              a=rid:{high} send pt=96\r\na=rid:shared send\r\na=simulcast:send {low};{high}\r\n"
         )
     };
-    let near = [("v", ["lo", "hi"]), ("w", ["small", "large"])]
-        .map(|(mid, rids)| pair.a.track(&described(mid, rids)));
-    pair.a.set_local("offer");
-    let far = [0, 1].map(|n| pair.b.incoming_track(n));
-    for track in near.iter().chain(&far) {
-        track.wait_open();
-    }
+    let descriptions =
+        [("v", ["lo", "hi"]), ("w", ["small", "large"])].map(|(mid, rids)| described(mid, rids));
+    let (near, far) = open_tracks(&pair, descriptions);
     let named = |extension: u8, rid: &str, ssrc: u32| {
         let mut packet = rtp(96, 1, ssrc, 0);
         packet[0] |= 0x10;
