@@ -153,6 +153,9 @@ fn missed_channel(lab: &Lab) {
     assert_eq!(far.wait_messages(1).len(), 1);
 }
 
+/// How long a callback stays, so that another one would be seen beside it.
+const STAY: Duration = Duration::from_micros(200);
+
 /// Counts how many callbacks of a kind run at the same time.
 fn overlap(inbox: &Inbox, kind: fn(&Event) -> bool) -> Arc<AtomicUsize> {
     let most = Arc::new(AtomicUsize::new(0));
@@ -161,7 +164,7 @@ fn overlap(inbox: &Inbox, kind: fn(&Event) -> bool) -> Arc<AtomicUsize> {
         if kind(&recorded.event) {
             let running = now.fetch_add(1, Ordering::SeqCst) + 1;
             highest.fetch_max(running, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_micros(200));
+            std::thread::sleep(STAY);
             now.fetch_sub(1, Ordering::SeqCst);
         }
     });

@@ -182,14 +182,17 @@ fn close_inside(lab: &Lab) {
     }
 }
 
-/// Makes message callbacks linger so that deletion finds one running.
-fn linger(inbox: &Inbox) -> Arc<AtomicUsize> {
+/// How long a callback lingers, so that a deletion finds it running.
+pub(super) const LINGER: Duration = Duration::from_millis(300);
+
+/// Makes callbacks of a kind linger, and counts them.
+fn linger(inbox: &Inbox, is_meant: fn(&Event) -> bool) -> Arc<AtomicUsize> {
     let entered = Arc::new(AtomicUsize::new(0));
     let count = entered.clone();
     inbox.hook(move |_, recorded| {
-        if matches!(recorded.event, Event::Message(_)) {
+        if is_meant(&recorded.event) {
             count.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(LINGER);
         }
     });
     entered
@@ -197,7 +200,7 @@ fn linger(inbox: &Inbox) -> Arc<AtomicUsize> {
 
 fn channel_waits(lab: &Lab) {
     let connected = Connected::new(lab.lib);
-    let entered = linger(&connected.b.inbox);
+    let entered = linger(&connected.b.inbox, |event| matches!(event, Event::Message(_)));
     for _ in 0..10 {
         connected.near.send_text(c"x");
     }
@@ -211,14 +214,8 @@ fn channel_waits(lab: &Lab) {
 
 fn peer_waits(lab: &Lab) {
     let pair = Pair::new(lab.lib);
-    let entered = Arc::new(AtomicUsize::new(0));
-    let count = entered.clone();
-    pair.a.inbox.hook(move |_, recorded| {
-        if recorded.event == Event::Gathering(Gathering::InProgress) {
-            count.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(300));
-        }
-    });
+    let begins = |event: &Event| *event == Event::Gathering(Gathering::InProgress);
+    let entered = linger(&pair.a.inbox, begins);
     let _near = pair.a.channel("x");
     eventually("a running callback", || entered.load(Ordering::SeqCst) > 0);
     assert_eq!(pair.a.delete(), OK);
@@ -226,7 +223,7 @@ fn peer_waits(lab: &Lab) {
 
 fn unset_waits(lab: &Lab) {
     let connected = Connected::new(lab.lib);
-    let entered = linger(&connected.b.inbox);
+    let entered = linger(&connected.b.inbox, |event| matches!(event, Event::Message(_)));
     for _ in 0..10 {
         connected.near.send_text(c"x");
     }

@@ -302,6 +302,7 @@ fn unread_deleted(lab: &Lab) {
     }
     let far = &connected.far;
     let mut waiting = -1;
+    // Nothing tells that it is full: it is when no more has come for a while.
     eventually("the queue to be full", || {
         std::thread::sleep(std::time::Duration::from_millis(300));
         let before = std::mem::replace(&mut waiting, far.by_id(ById::AVAILABLE_AMOUNT));

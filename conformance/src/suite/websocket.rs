@@ -638,7 +638,7 @@ fn delete_waits(lab: &Lab) {
     let ended = done.clone();
     near.inbox.hook(move |_, recorded| {
         if matches!(recorded.event, Event::Message(_)) {
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(super::deletion::LINGER);
             ended.fetch_add(1, Ordering::SeqCst);
         }
     });
