@@ -6,10 +6,10 @@ use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Connected, Pair, Peer, c};
+use crate::peer::{Connected, Pair, Peer, c, eventually};
 use crate::sdp;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -57,14 +57,16 @@ impl Random {
 }
 
 fn deleted_elsewhere(lab: &Lab) {
+    // Before the deletions: several times as many as there are functions and handles.
+    const CALLS: usize = 5000;
     let lib = lab.lib;
     for _ in 0..10 {
         let connected = Connected::new(lib);
         let ids = [connected.a.id, connected.b.id, connected.near.id, connected.far.id];
-        let stop = AtomicBool::new(false);
+        let (stop, made) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for worker in 0..2 {
-                let stop = &stop;
+                let (stop, made) = (&stop, &made);
                 scope.spawn(move || {
                     let mut calls = every_call();
                     calls.retain(|call| !call.ends && !call.name.contains("Callback"));
@@ -72,10 +74,11 @@ fn deleted_elsewhere(lab: &Lab) {
                     while !stop.load(Ordering::SeqCst) {
                         let call = &calls[random.below(calls.len())];
                         call.attempt(lib, ids[random.below(ids.len())]);
+                        made.fetch_add(1, Ordering::SeqCst);
                     }
                 });
             }
-            std::thread::sleep(Duration::from_millis(20));
+            eventually("calls", || made.load(Ordering::SeqCst) >= CALLS);
             connected.near.delete();
             connected.a.delete();
             connected.far.delete();
