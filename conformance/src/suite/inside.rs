@@ -71,11 +71,13 @@ impl Scene {
         lock(&self.objects).iter().find(|object| object.1 == id).map(|object| object.0)
     }
 
-    /// What of [`WANTED`] has not come yet, apart from what ends something.
-    fn missing(&self, ends: bool) -> Vec<&'static str> {
+    /// Whether all of [`WANTED`] has come, or, without `ends`, all but what ends something; the
+    /// error tells what has not.
+    fn complete(&self, ends: bool) -> Result<(), String> {
         let seen = lock(&self.seen);
         let open = |name: &&str| !seen.contains(*name) && (ends || !name.starts_with("Closed"));
-        WANTED.into_iter().filter(open).collect()
+        let missing: Vec<_> = WANTED.into_iter().filter(open).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("of {missing:?}")) }
     }
 
     /// To be called inside a callback: the first of its kind calls everything.
@@ -322,18 +324,12 @@ pub(super) fn everything(lab: &Lab) {
     refused.inbox.wait_event(refused.id, &Event::Closed);
     eventually_or("callbacks", || {
         stage.provoke(lab.lib);
-        match scene.missing(false) {
-            missing if missing.is_empty() => Ok(()),
-            missing => Err(format!("of {missing:?}")),
-        }
+        scene.complete(false)
     });
     lab.lib.init_logger(0, true);
     assert_eq!(stage.far.delete(), OK);
     stage.pair.b.close();
-    eventually_or("callbacks", || match scene.missing(true) {
-        missing if missing.is_empty() => Ok(()),
-        missing => Err(format!("of {missing:?}")),
-    });
+    eventually_or("callbacks", || scene.complete(true));
     for inbox in [&stage.pair.a.inbox, &stage.client.inbox, &stage.server.inbox] {
         inbox.settle();
     }
