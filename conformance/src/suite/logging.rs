@@ -176,14 +176,16 @@ fn many_threads(lab: &Lab) {
     assert!(log_lines().iter().filter(|line| line.0 == 2).count() >= 400);
 }
 
-/// The WebSocket that the log callback asks about, and how often it has done that.
-static ASKED: (AtomicI32, AtomicUsize) = (AtomicI32::new(0), AtomicUsize::new(0));
+/// The WebSocket that the log callback asks about, 0 for none.
+static ASKED: AtomicI32 = AtomicI32::new(0);
+/// How often it has asked.
+static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// Has the log callback ask for everything that a WebSocket tells.
 fn ask_when_logging(lib: Lib) {
     lib.init_logger(6, true);
     hook_log(move || {
-        let id = ASKED.0.load(Ordering::SeqCst);
+        let id = ASKED.load(Ordering::SeqCst);
         if id > 0 {
             lib.test(Predicate::IS_OPEN, id);
             lib.test(Predicate::IS_CLOSED, id);
@@ -191,7 +193,7 @@ fn ask_when_logging(lib: Lib) {
             let _ = lib.string(Getter::WS_REMOTE_ADDRESS, id);
             lib.by_id(ById::BUFFERED_AMOUNT, id);
             lib.send_binary(id, b"amid the log");
-            ASKED.1.fetch_add(1, Ordering::SeqCst);
+            QUESTIONS.fetch_add(1, Ordering::SeqCst);
         }
     });
 }
@@ -200,12 +202,12 @@ fn ask_when_logging(lib: Lib) {
 /// everything goes on.
 fn logged(rows: &mut Rows, name: &str, end: &Channel, provoke: impl FnOnce()) {
     let lines = log_lines().len();
-    let before = ASKED.1.load(Ordering::SeqCst);
-    ASKED.0.store(end.id, Ordering::SeqCst);
+    let before = QUESTIONS.load(Ordering::SeqCst);
+    ASKED.store(end.id, Ordering::SeqCst);
     provoke();
     end.wait_closed();
-    eventually(&format!("{name}: a line"), || ASKED.1.load(Ordering::SeqCst) > before);
-    ASKED.0.store(0, Ordering::SeqCst);
+    eventually(&format!("{name}: a line"), || QUESTIONS.load(Ordering::SeqCst) > before);
+    ASKED.store(0, Ordering::SeqCst);
     let mut lines = log_lines().split_off(lines).into_iter();
     rows.holds(format!("{name}: its line"), lines.any(|line| line.1.contains("WebSocket: ")));
 }
