@@ -337,12 +337,11 @@ impl SendQueue {
 
     /// All of the message was cut, or none of the rest will be: others may begin.
     fn end_begun(&mut self, id: u32) {
-        let Some(message) = self.messages.get_mut(id as usize).and_then(Option::as_mut) else {
-            return;
-        };
+        let Some(message) = self.message_mut(id) else { return };
+        let size = message.data.len();
         if std::mem::take(&mut message.begun) {
             if self.large.take_if(|large| *large == id).is_none() {
-                self.begun -= message.data.len();
+                self.begun -= size;
             }
             self.turns.append(&mut self.parked);
         }
@@ -409,7 +408,7 @@ impl SendQueue {
 
     /// A last fragment without content for a message given up half cut.
     pub(crate) fn placeholder(&mut self, id: u32) -> Option<Fragment> {
-        let message = self.messages.get_mut(id as usize)?.as_mut()?;
+        let message = self.message_mut(id)?;
         message.outstanding += 1;
         let (stream, number) = (message.stream, message.fragments);
         message.fragments += 1;
