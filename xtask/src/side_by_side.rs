@@ -154,8 +154,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Those of a name, or of one before its colon or its hyphen. What does not depend on the ICE backend is not
-/// measured with each, unless asked for.
+/// Those of a name, or of one before its colon or its hyphen. What does not depend on the ICE
+/// backend is not measured with each, unless asked for.
 fn modes(only: Option<&str>, all_backends: bool) -> Result<Vec<Mode>> {
     let wanted = |mode: &Mode| match only {
         Some(only) => {
