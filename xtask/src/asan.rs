@@ -45,21 +45,15 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// Builds both and returns where they are.
 fn build() -> Result<PathBuf> {
-    let host = project::host()?;
-    let target = project::target().join("asan");
+    let (mut cargo, built) = project::cargo_with_flags(&FLAGS, &project::target().join("asan"))?;
     progress("building with AddressSanitizer");
-    // Naming the platform keeps the flags away from build scripts and procedural macros.
-    let status = project::cargo()
-        .args(["build", "--locked", "--package", "rtc-capi", "--package", "conformance"])
-        .args(["--target", &host, "--target-dir"])
-        .arg(&target)
-        .env("RUSTC_BOOTSTRAP", "1")
+    let status = cargo
+        .args(["--locked", "--package", "rtc-capi", "--package", "conformance"])
         .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
         bail!("the library does not build with AddressSanitizer ({status})");
     }
-    Ok(target.join(host).join("debug"))
+    Ok(built.join("debug"))
 }

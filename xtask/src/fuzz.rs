@@ -81,21 +81,16 @@ fn folder() -> PathBuf {
 
 /// Builds all targets and returns the folder of their programs.
 fn build() -> Result<PathBuf> {
-    let host = project::host()?;
+    let (mut cargo, built) = project::cargo_with_flags(&FLAGS, &folder())?;
     progress("building the fuzz targets");
-    // Naming the platform keeps the flags away from build scripts and procedural macros.
-    let status = project::cargo()
-        .args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"])
-        .args(["--target", &host, "--target-dir"])
-        .arg(folder())
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
+    let status = cargo
+        .args(["--release", "--manifest-path", "fuzz/Cargo.toml"])
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
         bail!("the fuzz targets do not build ({status})");
     }
-    Ok(folder().join(host).join("release"))
+    Ok(built.join("release"))
 }
 
 /// Runs a target on one input, which is expected to break it and prints why.

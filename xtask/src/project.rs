@@ -45,8 +45,19 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// A cargo that builds into a folder with compiler flags of which some are unstable, by the compiler
+/// in use; and where below the folder it puts what it builds.
+pub(crate) fn cargo_with_flags(flags: &[&str], folder: &Path) -> Result<(Command, PathBuf)> {
+    let host = host()?;
+    let mut cargo = cargo();
+    // Naming the platform keeps the flags away from build scripts and procedural macros.
+    cargo.args(["build", "--target", &host, "--target-dir"]).arg(folder);
+    cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    Ok((cargo, folder.join(host)))
+}
+
 /// The platform of the compiler in use.
-pub(crate) fn host() -> Result<String> {
+fn host() -> Result<String> {
     let version = read(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc -vV names no host")
