@@ -351,6 +351,14 @@ pub(crate) fn eventually_or<E: std::fmt::Display>(
     }
 }
 
+/// Waits while a condition holds, but no longer than `limit`: inside callbacks nothing may fail.
+pub(crate) fn wait_while(limit: Duration, holds: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + limit;
+    while holds() && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// How descriptions and candidates travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signalling {

@@ -5,7 +5,7 @@ use crate::ffi::*;
 use crate::inbox::{Event, Inbox, PATIENCE};
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Channel, Connected, Pair, Peer, Signalling, eventually};
+use crate::peer::{Channel, Connected, Pair, Peer, Signalling, eventually, wait_while};
 use crate::sdp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -276,10 +276,7 @@ fn blocked(lab: &Lab) {
         let released = release.clone();
         pair.b.inbox.hook(move |_, recorded| {
             if matches!(recorded.event, Event::Message(_)) {
-                let deadline = Instant::now() + PATIENCE * 2;
-                while !released.load(Ordering::SeqCst) && Instant::now() < deadline {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                wait_while(PATIENCE * 2, || !released.load(Ordering::SeqCst));
             }
         });
         pair.near.send_text(c"block");
@@ -336,10 +333,7 @@ impl Sleeper {
             }
             sleeping.store(true, Ordering::SeqCst);
             // Longer than asked for if others need more time: who wakes early proves nothing.
-            let limit = Instant::now() + PATIENCE * 3;
-            while sleeping.load(Ordering::SeqCst) && Instant::now() < limit {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            wait_while(PATIENCE * 3, || sleeping.load(Ordering::SeqCst));
             sleeping.store(false, Ordering::SeqCst);
         });
         pair.a.inbox.hook(|inbox, recorded| {

@@ -5,7 +5,7 @@ use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Connected, Pair, Peer, eventually};
+use crate::peer::{Connected, Pair, Peer, eventually, wait_while};
 use crate::sys;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -192,12 +192,8 @@ fn now_bounded(lab: &Lab) {
     connected.b.inbox.hook(move |_, recorded| {
         if matches!(recorded.event, Event::Message(_)) {
             inside.store(true, std::sync::atomic::Ordering::SeqCst);
-            let deadline = std::time::Instant::now() + crate::inbox::PATIENCE;
-            while !released.load(std::sync::atomic::Ordering::SeqCst)
-                && std::time::Instant::now() < deadline
-            {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
+            let is_held = || !released.load(std::sync::atomic::Ordering::SeqCst);
+            wait_while(crate::inbox::PATIENCE, is_held);
         }
     });
     lab.lib.send_text(connected.near.id, c"block");

@@ -4,7 +4,7 @@ use super::Case;
 use crate::ffi::*;
 use crate::inbox::{Event, Inbox, Recorded};
 use crate::lab::Lab;
-use crate::peer::{Connected, Pair, Peer, eventually};
+use crate::peer::{Connected, Pair, Peer, eventually, wait_while};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -331,10 +331,7 @@ fn flood(lab: &Lab) {
 /// Lets two callbacks meet, so that both run when either acts.
 fn meet(here: &AtomicBool, there: &AtomicBool) {
     here.store(true, Ordering::SeqCst);
-    let deadline = std::time::Instant::now() + Duration::from_secs(5);
-    while !there.load(Ordering::SeqCst) && std::time::Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_while(Duration::from_secs(5), || !there.load(Ordering::SeqCst));
 }
 
 fn crosswise_of(lab: &Lab, function: ById, target: fn(&Connected) -> i32) {

@@ -6,7 +6,7 @@ use crate::ffi::*;
 use crate::inbox::Event;
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Connected, Pair, Peer, c, eventually};
+use crate::peer::{Connected, Pair, Peer, c, eventually, wait_while};
 use crate::sdp;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -232,11 +232,9 @@ fn random_life(lib: Lib, random: &mut Random) {
         }
     });
     // Waits for the chosen point, or a while, or not at all.
-    let deadline = Instant::now() + Duration::from_millis(random.below(1500) as u64);
+    let limit = Duration::from_millis(random.below(1500) as u64);
     let reached = || pair.a.inbox.all().iter().any(|recorded| point(&recorded.event));
-    while Instant::now() < deadline && !reached() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_while(limit, || !reached());
     match ending {
         Ending::DeletedHere => assert_eq!(pair.a.delete(), OK),
         Ending::DeletedThere => assert_eq!(pair.b.delete(), OK),
