@@ -80,11 +80,15 @@ impl Lab {
         self.need_ice(self.ice.udp_mux, "enableIceUdpMux is ignored");
     }
 
-    /// Demands a private network with two interfaces beside loopback.
-    pub(crate) fn need_interfaces(&self) {
+    fn need_network(&self) {
         if let Err(reason) = &self.network {
             lack(&format!("no network namespace: {reason}"));
         }
+    }
+
+    /// Demands a private network with two interfaces beside loopback.
+    pub(crate) fn need_interfaces(&self) {
+        self.need_network();
         if self.has_interfaces {
             return;
         }
@@ -95,9 +99,7 @@ impl Lab {
 
     /// Demands that names be looked up at a socket of the test's, which is returned.
     pub(crate) fn need_names(&self) -> UdpSocket {
-        if let Err(reason) = &self.network {
-            lack(&format!("no network namespace: {reason}"));
-        }
+        self.need_network();
         crate::sys::own_names().unwrap_or_else(|reason| lack(&format!("no names: {reason}")))
     }
 
