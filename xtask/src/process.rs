@@ -13,29 +13,12 @@ pub(crate) fn progress(what: impl std::fmt::Display) {
 
 /// Runs a program quietly to its end; what it printed is part of the error.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
-    let output = capture(command)?;
-    if !output.status.success() {
-        bail!(
-            "{command:?} failed ({})\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(())
+    capture(command).map(drop)
 }
 
 /// Runs a program to its end and returns what it wrote to its standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = capture(command)?;
-    if !output.status.success() {
-        bail!(
-            "{command:?} failed ({})\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
     String::from_utf8(output.stdout).with_context(|| format!("{command:?} printed no text"))
 }
 
@@ -64,8 +47,21 @@ pub(crate) fn read_with_input(command: &mut Command, input: &str) -> Result<Stri
     String::from_utf8(output.stdout).with_context(|| format!("{command:?} printed no text"))
 }
 
+/// Runs a program to its end, which has to be a good one.
 fn capture(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        bail!(
+            "{command:?} failed ({})\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(output)
 }
 
 /// Whether a program of this name is installed.
