@@ -624,7 +624,8 @@ fn delete_inside(lab: &Lab) {
             }
         });
         far.send_text(c"x");
-        far.send_text(c"y");
+        // By now it may have been told of the end.
+        lib.send_text(far.id, c"y");
         eventually("the deletion", || result.load(Ordering::SeqCst) == OK);
         far.wait_closed();
         near.inbox.settle();
