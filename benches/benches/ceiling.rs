@@ -206,7 +206,7 @@ impl Ours {
             });
         });
         for (near, far) in [(0, 1), (1, 0)] {
-            let far = [&ends[0], &ends[1]][far].clone();
+            let far = ends[far].clone();
             let other = far.clone();
             ends[near].on_local_description(move |sdp, kind| {
                 far.set_remote_description(sdp, kind).expect("a description");
