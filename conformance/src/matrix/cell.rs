@@ -84,12 +84,18 @@ impl Verdict {
     /// Reads the lines that the runners of this program print.
     pub(super) fn read(text: &str, succeeded: bool) -> Self {
         let mut verdict = Self::default();
-        for line in text.lines() {
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
             let Some((kind, rest)) = line.split_once(' ') else { continue };
             let rest = rest.trim_start().to_owned();
             match kind {
                 "ok" => verdict.passed += 1,
-                "FAILED" => verdict.failed.push(rest),
+                "FAILED" => {
+                    // Why it failed stands below it.
+                    let reasons =
+                        std::iter::from_fn(|| lines.next_if(|line| line.starts_with(' ')));
+                    verdict.failed.push(reasons.fold(rest, |all, reason| all + "\n" + reason));
+                }
                 "skipped" if rest.contains("not supported") => verdict.unsupported.push(rest),
                 "skipped" => verdict.skipped.push(rest),
                 _ => {}
@@ -148,8 +154,12 @@ mod tests {
         let verdict = Verdict::read(lines, true);
         assert_eq!(verdict.words(), "1 passed, 1 not supported, 1 skipped");
         assert_eq!(verdict.colour(), Colour::Passed);
-        let failed = Verdict::read(&format!("{lines}\nFAILED   e: f"), false);
-        assert_eq!((failed.colour(), failed.failed.len()), (Colour::Failed, 1));
+        let failed = Verdict::read(&format!("FAILED   e: f\n         why\n{lines}"), false);
+        assert_eq!(
+            (failed.colour(), failed.words().as_str()),
+            (Colour::Failed, "1 passed, 1 FAILED, 1 not supported, 1 skipped")
+        );
+        assert_eq!(failed.failed, ["e: f\n         why"]);
     }
 
     #[test]
