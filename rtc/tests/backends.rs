@@ -1,8 +1,11 @@
 //! Connections with each pair of the backends that are compiled in.
 
+mod common;
+
 use std::sync::mpsc;
 use std::time::Duration;
 
+use common::{delete, signal};
 use librtc::backend::{DtlsBackend, IceBackend};
 use librtc::{DTLS_BACKENDS, ICE_BACKENDS, PeerConnection};
 
@@ -11,21 +14,9 @@ fn connection(ice: &'static dyn IceBackend, dtls: &'static dyn DtlsBackend) -> P
     builder.ice_backend(ice).dtls_backend(dtls).build().expect("the settings are good")
 }
 
-fn signal(from: &PeerConnection, to: &PeerConnection) {
-    let other = to.clone();
-    from.on_local_description(move |sdp, kind| {
-        other.set_remote_description(sdp, kind).expect("a good description");
-    });
-    let other = to.clone();
-    from.on_local_candidate(move |candidate, _| {
-        other.add_remote_candidate(candidate).expect("a good candidate");
-    });
-}
-
 /// A message there and back again.
 fn talk(near: &PeerConnection, far: &PeerConnection) {
     signal(near, far);
-    signal(far, near);
     let channel = near.create_data_channel("talk").expect("a channel");
     far.on_data_channel(|channel| {
         channel.on_message(|channel, message| channel.send(message).expect("it is open"));
@@ -49,11 +40,7 @@ fn each_pair_of_backends_is_used_in_all_its_roles() {
             if ice.capabilities().bind_address {
                 talk(&near, &far);
             }
-            for connection in [near, far] {
-                connection.clear_on_local_description();
-                connection.clear_on_local_candidate();
-                connection.delete();
-            }
+            delete([near, far]);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! A socket that is full now and then, and has room again before anybody could say so.
 
+mod common;
+
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use common::{delete, signal};
 use librtc::PeerConnection;
 use rtc_core::Result;
 use rtc_core::backend::{
@@ -97,22 +100,10 @@ fn connection() -> PeerConnection {
     builder.build().expect("the settings are good")
 }
 
-fn signal(from: &PeerConnection, to: &PeerConnection) {
-    let other = to.clone();
-    from.on_local_description(move |sdp, kind| {
-        other.set_remote_description(sdp, kind).expect("a good description");
-    });
-    let other = to.clone();
-    from.on_local_candidate(move |candidate, _| {
-        other.add_remote_candidate(candidate).expect("a good candidate");
-    });
-}
-
 #[test]
 fn a_socket_that_has_room_again_at_once_stops_nothing() {
     let (near, far) = (connection(), connection());
     signal(&near, &far);
-    signal(&far, &near);
     let received = Arc::new(AtomicUsize::new(0));
     let (done, all_received) = mpsc::channel();
     far.on_data_channel(move |channel| {
@@ -130,9 +121,5 @@ fn a_socket_that_has_room_again_at_once_stops_nothing() {
         }
     });
     all_received.recv_timeout(Duration::from_secs(30)).expect("every message arrives");
-    for connection in [near, far] {
-        connection.clear_on_local_description();
-        connection.clear_on_local_candidate();
-        connection.delete();
-    }
+    delete([near, far]);
 }

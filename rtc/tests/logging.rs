@@ -1,9 +1,12 @@
 //! A logger that asks the connections it hears of, and what stands in the log.
 
+mod common;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, mpsc};
 use std::time::Duration;
 
+use common::{delete, signal};
 use librtc::PeerConnection;
 use librtc::sdp::Media;
 
@@ -51,17 +54,6 @@ impl log::Log for Curious {
     fn flush(&self) {}
 }
 
-fn signal(from: &PeerConnection, to: &PeerConnection) {
-    let other = to.clone();
-    from.on_local_description(move |sdp, kind| {
-        other.set_remote_description(sdp, kind).expect("a good description");
-    });
-    let other = to.clone();
-    from.on_local_candidate(move |candidate, _| {
-        other.add_remote_candidate(candidate).expect("a good candidate");
-    });
-}
-
 #[test]
 fn a_logger_may_ask_the_connection_that_a_line_is_about() {
     let connection = || {
@@ -72,17 +64,12 @@ fn a_logger_may_ask_the_connection_that_a_line_is_about() {
     *LOGGER.connections.lock().expect("no panic") = vec![near.clone(), far.clone()];
     listen();
     signal(&near, &far);
-    signal(&far, &near);
     let (opened, is_open) = mpsc::channel();
     let channel = near.create_data_channel("logged").expect("a channel");
     channel.on_open(move |_| opened.send(()).expect("the test waits"));
     is_open.recv_timeout(Duration::from_secs(30)).expect("the channel opens");
     assert!(LOGGER.heard.load(Ordering::Relaxed), "something was logged");
-    for connection in [near, far] {
-        connection.clear_on_local_description();
-        connection.clear_on_local_candidate();
-        connection.delete();
-    }
+    delete([near, far]);
 }
 
 #[test]
