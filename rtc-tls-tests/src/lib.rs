@@ -15,7 +15,7 @@ pub mod tls;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_test {
-    ($module:ident [] $($(#[$attribute:meta])* $name:ident,)*) => {
+    ($module:ident [] $($name:ident,)*) => {
         /// Runs a test of this module.
         ///
         /// # Panics
@@ -28,9 +28,8 @@ macro_rules! each_test {
             }
         }
     };
-    ($module:ident [$subject:expr] $($(#[$attribute:meta])* $name:ident,)*) => {
+    ($module:ident [$subject:expr] $($name:ident,)*) => {
         $(
-            $(#[$attribute])*
             #[test]
             fn $name() {
                 $crate::$module::run_test(stringify!($name), &$subject);
