@@ -326,8 +326,7 @@ impl PeerCore {
 
     fn refuse_size(&mut self, now: Instant, stream: u16, channel: &Arc<DataChannel>) {
         channel.port.add_error("a message was larger than the maximum announced".to_owned());
-        self.announce_closed(channel);
-        self.reset_if_flushed(now, stream);
+        self.refuse_stream(now, stream);
     }
 
     fn handle_control(&mut self, now: Instant, stream: u16, data: &[u8]) {
@@ -405,8 +404,7 @@ impl PeerCore {
     /// for its turn: it is not to suffer from what others have there.
     pub(super) fn handle_buffer_space(&mut self, now: Instant, stream: u16) {
         self.refill(now);
-        let queued = |core: &Self| core.sctp.as_ref().map_or(0, |sctp| sctp.stream_queued(stream));
-        while self.waiting.contains(stream) && queued(self) < STREAM_SHARE {
+        while self.waiting.contains(stream) && self.stream_queued(stream) < STREAM_SHARE {
             match self.refill_stream(now, stream) {
                 Refilled::More => {}
                 Refilled::Full => return,

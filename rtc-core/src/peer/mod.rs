@@ -510,7 +510,7 @@ impl Peer {
 
     /// The sequence number that a stream we send goes on with; `None` before its first packet.
     pub(crate) fn next_sequence(&self, ssrc: u32) -> Option<u16> {
-        self.with_core(|core, _| core.media.next_sequence(ssrc))
+        self.core.lock().media.next_sequence(ssrc)
     }
 
     pub(crate) fn deliver_media(&self, packet: &[u8]) {
