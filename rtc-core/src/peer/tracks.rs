@@ -38,8 +38,7 @@ impl PeerCore {
     /// True when a local description would say something else of our tracks than the last one.
     pub(super) fn has_track_news(&self) -> bool {
         self.tracks.iter().any(|track| {
-            let section = self.local.as_ref().and_then(|local| local.section(track.mid()));
-            let described = section.is_some_and(|section| !section.is_removed());
+            let described = section_of(track, self.local.as_ref()).is_some();
             match track.is_closed() {
                 true => described,
                 false => !described || track.is_changed(),
@@ -191,10 +190,7 @@ impl PeerCore {
         let offered = std::mem::take(&mut self.offered_tracks);
         self.tracks.retain(|track| !offered.iter().any(|other| Arc::ptr_eq(other, track)));
         for track in offered {
-            if track.mark_closed() {
-                track.port.add_news(news::CLOSED);
-                self.ring(&track);
-            }
+            self.announce_track_closed(&track);
         }
         self.route_tracks();
     }
@@ -223,18 +219,12 @@ impl PeerCore {
             }
         }
         if stable {
-            let gone = |description: &Description, mid: &str| {
-                description.section(mid).is_none_or(Section::is_removed)
-            };
-            self.tracks.retain(|track| {
-                !(track.is_closed() && gone(local, track.mid()) && gone(remote, track.mid()))
-            });
+            let gone = |track: &Track, side: &Description| section_of(track, Some(side)).is_none();
+            self.tracks
+                .retain(|track| !(track.is_closed() && gone(track, local) && gone(track, remote)));
         }
         for track in removed {
-            if track.mark_closed() {
-                track.port.add_news(news::CLOSED);
-                self.ring(&track);
-            }
+            self.announce_track_closed(&track);
         }
         self.route_tracks();
         self.open_tracks();
@@ -246,13 +236,11 @@ impl PeerCore {
         if !self.dtls_connected || self.signaling != SignalingState::Stable {
             return;
         }
-        let is_used = |description: &Description, track: &Track| {
-            description.section(track.mid()).is_some_and(|section| !section.is_removed())
-        };
+        let is_used = |track: &Track, side: &Description| section_of(track, Some(side)).is_some();
         let tracks: Vec<_> = self
             .tracks
             .iter()
-            .filter(|track| is_used(local, track) && is_used(remote, track))
+            .filter(|track| is_used(track, local) && is_used(track, remote))
             .cloned()
             .collect();
         for track in tracks {
@@ -270,37 +258,35 @@ impl PeerCore {
     /// Learns anew which packets belong to which track. A closed track keeps its own until the
     /// peer has agreed to its removal: they are not for any other.
     fn route_tracks(&mut self) {
-        let Self { local, remote, tracks, .. } = self;
-        let section = |side: &Option<Description>, track: &Track| {
-            let section = side.as_ref().and_then(|description| description.section(track.mid()));
-            section.filter(|section| !section.is_removed()).cloned()
+        let Self { local, remote, tracks, media, .. } = self;
+        let is_known = |track: &&Arc<Track>| {
+            section_of(track, local.as_ref()).is_some()
+                || section_of(track, remote.as_ref()).is_some()
         };
-        let described: Vec<_> = tracks
-            .iter()
-            .map(|track| (track, section(local, track), section(remote, track)))
-            .filter(|(_, ours, theirs)| ours.is_some() || theirs.is_some())
-            .collect();
         let is_simple = |side: &Option<Description>| {
             side.as_ref().is_none_or(|description| description.media().count() <= 1)
         };
-        let routes = &mut self.media.routes;
-        let known: Vec<_> = described.iter().map(|(track, ..)| Arc::clone(track)).collect();
-        routes.reset(&known, is_simple(local) && is_simple(remote));
-        for (track, _, theirs) in described {
-            routes.add_ours(&track.description(), track);
-            if let Some(Section::Media(media)) = theirs {
-                routes.add_theirs(&media, track);
+        let known: Vec<_> = tracks.iter().filter(is_known).cloned().collect();
+        media.routes.reset(&known, is_simple(local) && is_simple(remote));
+        for track in &known {
+            media.routes.add_ours(&track.description(), track);
+            if let Some(Section::Media(theirs)) = section_of(track, remote.as_ref()) {
+                media.routes.add_theirs(theirs, track);
             }
+        }
+    }
+
+    fn announce_track_closed(&mut self, track: &Arc<Track>) {
+        if track.mark_closed() {
+            track.port.add_news(news::CLOSED);
+            self.ring(track);
         }
     }
 
     /// Closes all tracks, because the connection ends.
     pub(super) fn close_tracks(&mut self) {
         for track in std::mem::take(&mut self.tracks) {
-            if track.mark_closed() {
-                track.port.add_news(news::CLOSED);
-                self.ring(&track);
-            }
+            self.announce_track_closed(&track);
         }
         self.media.routes.reset(&[], false);
     }
@@ -406,6 +392,11 @@ impl PeerCore {
             self.queue_media(&track, batch);
         }
     }
+}
+
+/// The section in which a description has a track.
+fn section_of<'a>(track: &Track, description: Option<&'a Description>) -> Option<&'a Section> {
+    description?.section(track.mid()).filter(|section| !section.is_removed())
 }
 
 /// The time as chains want it. The wall clock goes into sender reports only.
