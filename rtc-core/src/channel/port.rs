@@ -38,7 +38,8 @@ pub(crate) mod news {
 
 /// What a port asks of the channel it belongs to.
 pub trait Source {
-    /// The application has taken enough of the messages that had filled the queue.
+    /// The application has taken enough of the messages that had filled the queue, or some that
+    /// other channels, too, may have waited for.
     fn resume(&self);
 
     /// Hands the channel over to the application, which did not make it.
@@ -68,39 +69,24 @@ struct State {
     announced: bool,
     received: VecDeque<Message>,
     received_bytes: usize,
-    /// Messages stay in the transport until no more than this waits here.
-    throttled: Option<Amount>,
+    /// Messages stay in the transport because the queue is full.
+    throttled: bool,
     /// Bytes of messages that the transport has not taken yet.
     buffered: usize,
     low_threshold: usize,
     errors: Vec<String>,
 }
 
-/// How much waits in a queue.
-#[derive(Clone, Copy)]
-struct Amount {
-    messages: usize,
-    bytes: usize,
-}
-
-impl Amount {
-    /// What fills a queue.
-    const FULL: Self = Self { messages: RECEIVE_QUEUE_MESSAGES, bytes: RECEIVE_QUEUE_BYTES };
-
-    fn half(self) -> Self {
-        Self { messages: self.messages / 2, bytes: self.bytes / 2 }
-    }
-
-    /// Memory that it takes, in bytes.
-    fn cost(self) -> usize {
-        self.bytes + self.messages * MESSAGE_OVERHEAD
-    }
-}
-
 impl State {
-    fn amount(&self) -> Amount {
-        Amount { messages: self.received.len(), bytes: self.received_bytes }
+    /// Memory that the messages take, in bytes.
+    fn held(&self) -> usize {
+        cost(self.received.len(), self.received_bytes)
     }
+}
+
+/// Memory that so many messages of so many bytes in all take, in bytes.
+fn cost(messages: usize, bytes: usize) -> usize {
+    bytes + messages * MESSAGE_OVERHEAD
 }
 
 impl Port {
@@ -157,14 +143,12 @@ impl Port {
         }
         let message = state.received.pop_front()?;
         state.received_bytes -= message.data.len();
-        let now = state.amount();
-        let drained = state
-            .throttled
-            .take_if(|goal| now.messages <= goal.messages && now.bytes <= goal.bytes)
-            .is_some();
+        let drained = state.throttled
+            && state.received.len() <= RECEIVE_QUEUE_MESSAGES / 2
+            && state.received_bytes <= RECEIVE_QUEUE_BYTES / 2;
+        state.throttled &= !drained;
         drop(state);
-        let taken = Amount { messages: 1, bytes: message.data.len() };
-        if self.give_back(taken) || drained {
+        if self.give_back(cost(1, message.data.len())) || drained {
             source.resume();
         }
         Some(message)
@@ -180,7 +164,7 @@ impl Port {
     /// True when another channel may be waiting for what became free.
     fn drop_received(&self) -> bool {
         let mut state = self.state.lock();
-        let dropped = state.amount();
+        let dropped = state.held();
         let messages = std::mem::take(&mut state.received);
         state.received_bytes = 0;
         drop(state);
@@ -188,8 +172,8 @@ impl Port {
         self.give_back(dropped)
     }
 
-    fn give_back(&self, amount: Amount) -> bool {
-        self.budget.as_ref().is_some_and(|budget| budget.give_back(amount.cost()))
+    fn give_back(&self, bytes: usize) -> bool {
+        self.budget.as_ref().is_some_and(|budget| budget.give_back(bytes))
     }
 
     pub(super) fn on_open(&self, source: &(impl Source + ?Sized), handler: Option<Handler>) {
@@ -292,30 +276,27 @@ impl Port {
     /// once the application has taken some.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.state.lock();
-        let now = state.amount();
-        let full = now.messages >= Amount::FULL.messages || now.bytes >= Amount::FULL.bytes;
-        state.throttled = full.then(|| Amount::FULL.half());
-        !full
+        state.throttled = state.received.len() >= RECEIVE_QUEUE_MESSAGES
+            || state.received_bytes >= RECEIVE_QUEUE_BYTES;
+        !state.throttled
     }
 
     /// The same for the channel of `stream`, which may also have to wait for others that share its
-    /// budget.
+    /// budget: then the source is told to resume with whatever any of them gives back.
     pub(super) fn has_room_on(&self, stream: u16) -> bool {
         if !self.has_room() {
             return false;
         }
         let Some(budget) = &self.budget else { return true };
-        let mut state = self.state.lock();
-        let now = state.amount();
-        let admitted = budget.admits(stream, now.cost());
-        state.throttled = (!admitted).then(|| now.half());
-        admitted
+        // Locked meanwhile: what is taken afterwards is given back to a budget that awaits it.
+        let state = self.state.lock();
+        budget.admits(stream, state.held())
     }
 
     /// Queues a received message.
     pub(crate) fn push_received(&self, message: Message) {
         if let Some(budget) = &self.budget {
-            budget.take(Amount { messages: 1, bytes: message.data.len() }.cost());
+            budget.take(cost(1, message.data.len()));
         }
         let mut state = self.state.lock();
         state.received_bytes += message.data.len();
@@ -355,7 +336,7 @@ impl Port {
     /// True while messages stay in the transport because the queue is full.
     #[cfg(test)]
     pub(crate) fn is_throttled(&self) -> bool {
-        self.state.lock().throttled.is_some()
+        self.state.lock().throttled
     }
 
     /// Set while the channel waits in its lane.
