@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::dtls::{ANONYMOUS, CLIENT_HELLO, NULL, hello, record};
-use super::network::{End, Link, Network};
+use super::network::{End, Link, Network, negotiated};
 use super::scripted::Scripted;
 use crate::backend::dtls::{DtlsBackend, DtlsRole};
 use crate::backend::ice::IceEvent;
@@ -25,8 +25,7 @@ fn end() -> End {
 /// An end with a channel, which opens as soon as it may.
 fn end_with(backend: &'static dyn DtlsBackend) -> (End, Arc<DataChannel>) {
     let mut end = End::new("a", Configuration::default(), backend);
-    let init = DataChannelInit { negotiated: true, stream: Some(0), ..Default::default() };
-    let channel = end.core.create_channel(Instant::now(), Vec::new(), init).unwrap();
+    let channel = end.core.create_channel(Instant::now(), Vec::new(), negotiated(0)).unwrap();
     (end, channel)
 }
 

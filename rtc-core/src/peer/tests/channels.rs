@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use rtc_sctp_engine::{SendError, SendOptions};
 
-use super::network::{Link, Network, patient};
+use super::network::{Link, Network, negotiated, patient};
 use super::scripted::Scripted;
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{Channel as _, DataChannel, Message};
@@ -24,10 +24,6 @@ use crate::state::ConnectionState;
 
 fn on_stream(stream: u16) -> DataChannelInit {
     DataChannelInit { stream: Some(stream), ..DataChannelInit::default() }
-}
-
-fn negotiated(stream: u16) -> DataChannelInit {
-    DataChannelInit { negotiated: true, ..on_stream(stream) }
 }
 
 fn errors_of(channel: &Arc<DataChannel>) -> Arc<Mutex<Vec<String>>> {

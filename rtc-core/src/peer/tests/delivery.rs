@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::network::{End, Link, Network, Rng, patient};
+use super::network::{End, Link, Network, Rng, negotiated, patient};
 use crate::channel::{Channel as _, DataChannel, Message, MessageKind};
 use crate::config::{Configuration, DataChannelInit, Reliability, ReliabilityLimit};
 use crate::peer::transport::LINGER;
@@ -258,11 +258,7 @@ fn run(plan: &Plan) -> TestCaseResult {
     let mut tested: Vec<Tested> = plan.channels.iter().map(Tested::new).collect();
     create(&mut network, &mut tested, false);
     // So that there is something to negotiate.
-    let extra = network.create(
-        0,
-        "0",
-        DataChannelInit { negotiated: true, stream: Some(99), ..DataChannelInit::default() },
-    );
+    let extra = network.create(0, "0", negotiated(99));
     network.connect();
     let connected = network.run_until(60, |network| {
         network.ends.iter().all(|end| end.core.connection() == ConnectionState::Connected)
@@ -421,10 +417,7 @@ fn a_closing_connection_does_not_wait_for_ever_for_a_silent_peer() {
 fn a_closing_connection_takes_its_time_on_a_slow_path() {
     let link = Link { delay_ms: 1500, ..Link::default() };
     let mut network = Network::new(1, Default::default(), link);
-    let [near, far] = [0, 1].map(|end| {
-        let init = DataChannelInit { negotiated: true, stream: Some(0), ..Default::default() };
-        network.create(end, "", init)
-    });
+    let [near, far] = [0, 1].map(|end| network.create(end, "", negotiated(0)));
     network.connect();
     assert!(network.run_until(60, |_| near.is_open() && far.is_open()));
     let start = network.now;

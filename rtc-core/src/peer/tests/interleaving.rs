@@ -4,17 +4,13 @@ use std::sync::Arc;
 
 use rtc_sctp_engine::Event;
 
-use super::network::{Link, Network};
+use super::network::{Link, Network, negotiated};
 use super::scripted::Scripted;
 use crate::backend::dtls::DtlsRole;
 use crate::channel::{Channel as _, DataChannel};
-use crate::config::{Configuration, DataChannelInit};
+use crate::config::Configuration;
 
 const MIB: usize = 1 << 20;
-
-fn negotiated(stream: u16) -> DataChannelInit {
-    DataChannelInit { negotiated: true, stream: Some(stream), ..DataChannelInit::default() }
-}
 
 /// Two ends with `count` channels, on a path of a tenth of a second.
 fn connected(count: u16) -> (Network, [Vec<Arc<DataChannel>>; 2]) {

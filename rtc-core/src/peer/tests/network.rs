@@ -68,6 +68,11 @@ pub(super) fn patient() -> Configuration {
     config
 }
 
+/// A channel that both ends make on a stream, without a message about it.
+pub(super) fn negotiated(stream: u16) -> DataChannelInit {
+    DataChannelInit { negotiated: true, stream: Some(stream), ..DataChannelInit::default() }
+}
+
 pub(super) struct End {
     pub(super) core: PeerCore,
     pub(super) events: Vec<PeerEvent>,

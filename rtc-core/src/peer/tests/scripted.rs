@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rtc_sctp_engine::{Association, Event, SendOptions};
 
 use super::dtls::{CLIENT_HELLO, NULL, SERVER_HELLO, hello, open_record, record};
-use super::network::{End, without_init};
+use super::network::{End, negotiated, without_init};
 use crate::backend::dtls::DtlsRole;
 use crate::backend::ice::IceEvent;
 use crate::channel::{Channel as _, DataChannel};
@@ -35,8 +35,7 @@ impl Scripted {
         let now = Instant::now();
         let mut other = End::new("b", Configuration::default(), &NULL);
         // Only to have something to negotiate.
-        let filler = DataChannelInit { negotiated: true, stream: Some(0), ..Default::default() };
-        other.core.create_channel(now, b"filler".to_vec(), filler).unwrap();
+        other.core.create_channel(now, b"filler".to_vec(), negotiated(0)).unwrap();
         let (offerer, answerer) = match role {
             // The answerer chooses to be the client.
             DtlsRole::Server => (&mut end.core, &mut other.core),
