@@ -75,7 +75,8 @@ pub trait Channel: Source + Send + Sync {
     }
 
     /// Closes the channel, waits for callbacks that run on other threads, and lets none begin
-    /// afterwards. What a data channel has received and nobody took is dropped. From inside a callback of this channel it does not wait for that one.
+    /// afterwards. From inside a callback of this channel it does not wait for that one. What a
+    /// data channel has received and nobody took is dropped.
     fn delete(&self) {
         self.close();
         self.port().close_gate();

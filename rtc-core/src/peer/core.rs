@@ -18,8 +18,8 @@ use super::intake::Intake;
 use super::interceptor::Interceptor;
 use super::media::MediaTransport;
 use super::restart::Restart;
+use super::stream_queue::StreamQueue;
 use super::transport::TransportMetrics;
-use super::turns::Turns;
 use crate::association::Association;
 use crate::backend::dtls::{Certificate, DtlsBackend, DtlsRole, DtlsSession, RecordOverhead};
 use crate::backend::ice::IceParameters;
@@ -138,7 +138,7 @@ pub(crate) struct PeerCore {
     /// Channels without a stream, in the order of their creation.
     pub(super) unassigned: Vec<Arc<DataChannel>>,
     /// Streams whose channel has messages that SCTP has not taken, in turn.
-    pub(super) waiting: Turns,
+    pub(super) waiting: StreamQueue,
     /// What the channels have received and the application has not taken.
     pub(super) budget: Arc<Budget>,
     pub(super) intake: Intake,
@@ -209,7 +209,7 @@ impl PeerCore {
             unreset: HashSet::new(),
             partial_bytes: 0,
             unassigned: Vec::new(),
-            waiting: Turns::default(),
+            waiting: StreamQueue::default(),
             budget,
             intake: Intake::default(),
             wants_application: false,

@@ -42,11 +42,11 @@ mod media;
 mod negotiation;
 mod restart;
 mod routes;
+mod stream_queue;
 #[cfg(test)]
 mod tests;
 mod tracks;
 mod transport;
-mod turns;
 
 use self::core::PeerCore;
 use driver::PeerSink;
@@ -361,8 +361,9 @@ impl Peer {
         self.with_core(|core, _| core.restart.patience = time);
     }
 
-    /// Probes the path for IP packets of up to `bytes`, at most [`MAX_MTU`](crate::config::MAX_MTU) (RFC 8899). To be called
-    /// before it connects; later calls have no effect.
+    /// Probes the path for IP packets of up to `bytes`, at most
+    /// [`MAX_MTU`](crate::config::MAX_MTU) (RFC 8899). To be called before it connects; later calls
+    /// have no effect.
     pub fn set_max_mtu(&self, bytes: usize) -> Result<()> {
         Configuration { max_mtu: bytes, ..Configuration::clone(&self.config) }.validate()?;
         let max_mtu = supported_max_mtu(&self.backends, bytes);

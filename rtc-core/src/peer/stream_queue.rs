@@ -1,17 +1,17 @@
-//! Streams that take turns.
+//! Streams that wait in turn.
 
 use std::collections::{BTreeMap, HashMap};
 
 /// A queue of streams in which each stands at most once. A peer decides how many there are, so
 /// nothing is looked for by going through it.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct StreamQueue {
     order: BTreeMap<u64, u16>,
     places: HashMap<u16, u64>,
     next: u64,
 }
 
-impl Turns {
+impl StreamQueue {
     /// Appends the stream unless it stands in the queue already.
     pub(super) fn push(&mut self, stream: u16) {
         self.places.entry(stream).or_insert_with(|| {
@@ -52,16 +52,16 @@ mod tests {
 
     #[test]
     fn a_stream_has_one_turn_however_often_it_asks() {
-        let mut turns = Turns::default();
-        [7, 3, 7, 7, 5, 3].into_iter().for_each(|stream| turns.push(stream));
-        assert_eq!(turns.first(), Some(7));
-        turns.remove(7);
-        turns.push(7);
-        assert!(turns.contains(7) && turns.contains(3));
-        turns.remove(3);
-        assert!(!turns.contains(3));
-        assert_eq!(turns.order.values().copied().collect::<Vec<_>>(), [5, 7]);
-        [5, 7, 5].into_iter().for_each(|stream| turns.remove(stream));
-        assert!(turns.is_empty() && turns.places.is_empty());
+        let mut queue = StreamQueue::default();
+        [7, 3, 7, 7, 5, 3].into_iter().for_each(|stream| queue.push(stream));
+        assert_eq!(queue.first(), Some(7));
+        queue.remove(7);
+        queue.push(7);
+        assert!(queue.contains(7) && queue.contains(3));
+        queue.remove(3);
+        assert!(!queue.contains(3));
+        assert_eq!(queue.order.values().copied().collect::<Vec<_>>(), [5, 7]);
+        [5, 7, 5].into_iter().for_each(|stream| queue.remove(stream));
+        assert!(queue.is_empty() && queue.places.is_empty());
     }
 }
