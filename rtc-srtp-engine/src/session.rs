@@ -87,7 +87,7 @@ impl Outbound {
     /// The last [`RESEND_WINDOW`](crate::RESEND_WINDOW) packets of a stream may be protected again,
     /// and come out the same. Another packet with the SSRC and sequence number of one of them, or
     /// one from before them, is [`Error::Reused`], for it would reveal content and, with GCM, what
-    /// authenticates; then the content of the buffer is wiped.
+    /// authenticates. What was encrypted by then is wiped.
     pub fn protect_rtp(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error> {
         let packet = buffer.get(..length).ok_or(Error::NoRoom { needed: length })?;
         let header = RtpHeader::read(packet)?;
