@@ -159,7 +159,7 @@ impl CmSha1 {
     }
 
     fn seal_rtp(
-        &mut self,
+        &self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -173,7 +173,7 @@ impl CmSha1 {
     }
 
     fn open_rtp(
-        &mut self,
+        &self,
         packet: &mut [u8],
         header: usize,
         ssrc: u32,
@@ -188,7 +188,7 @@ impl CmSha1 {
         Ok(data.len())
     }
 
-    fn seal_rtcp(&mut self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
+    fn seal_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<(), Error> {
         let (data, tag) = packet.split_last_chunk_mut().ok_or(Error::Malformed)?;
         let (plain, trailer) = data.split_last_chunk_mut().ok_or(Error::Malformed)?;
         let body = plain.get_mut(RTCP_CLEAR..).ok_or(Error::Malformed)?;
@@ -198,7 +198,7 @@ impl CmSha1 {
         Ok(())
     }
 
-    fn open_rtcp(&mut self, packet: &mut [u8], ssrc: u32, trailer: u32) -> Result<usize, Error> {
+    fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, trailer: u32) -> Result<usize, Error> {
         let (data, tag) = packet.split_last_chunk_mut::<CM_TAG>().ok_or(Error::Malformed)?;
         if data.len() < RTCP_CLEAR + 4 {
             return Err(Error::Malformed);
