@@ -20,14 +20,21 @@ const STRUCTURE: u8 = 0x02;
 const SPATIAL: u8 = 0x0e;
 const LAYER_DEPENDS: u8 = 0x01;
 
+/// The first byte of the descriptor, and what stands behind the picture's number (§4.2).
+fn behind_picture(payload: &[u8]) -> Option<(u8, &[u8])> {
+    let (&first, rest) = payload.split_first()?;
+    let number = match first & PICTURE != 0 {
+        true if rest.first()? & 0x80 != 0 => 2,
+        true => 1,
+        false => 0,
+    };
+    Some((first, rest.get(number..)?))
+}
+
 /// What stands behind the descriptor (§4.2).
 fn content(payload: &[u8]) -> Option<&[u8]> {
-    let (&first, mut rest) = payload.split_first()?;
+    let (first, mut rest) = behind_picture(payload)?;
     let has = |flag| first & flag != 0;
-    if has(PICTURE) {
-        let picture = if rest.first()? & 0x80 != 0 { 2 } else { 1 };
-        rest = rest.get(picture..)?;
-    }
     if has(LAYERS) {
         // In non-flexible mode TL0PICIDX follows.
         rest = rest.get(if has(FLEXIBLE) { 1 } else { 2 }..)?;
@@ -50,13 +57,8 @@ fn content(payload: &[u8]) -> Option<&[u8]> {
 
 /// The layers that the descriptor names, if it does: TID, U, SID, D.
 fn layer(payload: &[u8]) -> Option<u8> {
-    let (&first, rest) = payload.split_first()?;
-    let picture = match rest.first() {
-        _ if first & PICTURE == 0 => 0,
-        Some(id) if id & 0x80 != 0 => 2,
-        _ => 1,
-    };
-    if first & LAYERS == 0 { None } else { rest.get(picture).copied() }
+    let (first, rest) = behind_picture(payload)?;
+    if first & LAYERS == 0 { None } else { rest.first().copied() }
 }
 
 /// What stands behind the scalability structure (§4.2.1).
