@@ -203,51 +203,60 @@ fn two_layers(number: u32) -> Vec<Bytes> {
         .to_vec()
 }
 
+/// A frame that was sent, and what comes of it.
+struct Sent {
+    frame: Vec<u8>,
+    all_packets_come: bool,
+    last_packet_comes: bool,
+}
+
+/// Sends so many frames, 30 a second, over a link that loses some packets of all but the first.
+fn send_frames(codec: Codec, count: u32, link: &mut Link) -> Vec<Sent> {
+    let (mut sent, mut sequence) = (Vec::new(), 65_000_u16);
+    for number in 0..count {
+        let payloads = payloads_of(codec, number);
+        assert!(payloads.len() > 1);
+        let (mut all_packets_come, mut last_packet_comes) = (true, true);
+        for (position, payload) in payloads.iter().enumerate() {
+            let header = Header {
+                marker: position + 1 == payloads.len(),
+                payload_type: 96,
+                sequence,
+                timestamp: number,
+                ssrc: 42,
+            };
+            sequence = sequence.wrapping_add(1);
+            let mut packet = Vec::new();
+            header.write(&[], &[], &mut packet);
+            packet.extend_from_slice(payload);
+            let lost = link.lost;
+            // The stream is joined at its first packet, and nothing tells what was before.
+            let is_first = number == 0 && position == 0;
+            link.loss = if number == 0 { 0.0 } else { 0.03 };
+            let at = u64::from(number) * 33_333 + if is_first { 0 } else { 3_000 };
+            link.send(at, true, vec![packet.into()]);
+            last_packet_comes = link.lost == lost;
+            all_packets_come &= last_packet_comes;
+        }
+        let mut frame = Vec::new();
+        codec.depacketizer(&Default::default()).depacketize(&payloads, &mut frame).unwrap();
+        sent.push(Sent { frame, all_packets_come, last_packet_comes });
+    }
+    sent
+}
+
 #[test]
 fn without_retransmissions_frames_are_left_out_but_never_broken() {
-    const FRAMES: u32 = 400;
     for (codec, seed) in [Codec::H264, Codec::H265, Codec::Av1, Codec::Vp8, Codec::Vp9]
         .into_iter()
         .flat_map(|codec| [1, 2, 3].map(|seed| (codec, seed)))
     {
         let clock = Clock::new();
         let mut link = Link::new(seed, 0.03);
+        let sent = send_frames(codec, 400, &mut link);
         let mut bob = Chain::default();
-        let depacketizer = || codec.depacketizer(&Default::default());
-        bob.set_depacketizer(Depacketizing::new(depacketizer(), 90_000));
-        let (mut whole, mut sequence) = (Vec::new(), 65_000_u16);
-        // Whether all packets of a frame come, and its last one.
-        let mut comes = Vec::new();
-        for number in 0..FRAMES {
-            let payloads = payloads_of(codec, number);
-            assert!(payloads.len() > 1);
-            let (mut all, mut last) = (true, true);
-            for (position, payload) in payloads.iter().enumerate() {
-                let header = Header {
-                    marker: position + 1 == payloads.len(),
-                    payload_type: 96,
-                    sequence,
-                    timestamp: number,
-                    ssrc: 42,
-                };
-                sequence = sequence.wrapping_add(1);
-                let mut packet = Vec::new();
-                header.write(&[], &[], &mut packet);
-                packet.extend_from_slice(payload);
-                let lost = link.lost;
-                // The stream is joined at its first packet, and nothing tells what was before.
-                let is_first = number == 0 && position == 0;
-                link.loss = if number == 0 { 0.0 } else { 0.03 };
-                let at = u64::from(number) * 33_333 + if is_first { 0 } else { 3_000 };
-                link.send(at, true, vec![packet.into()]);
-                last = link.lost == lost;
-                all &= last;
-            }
-            comes.push((all, last));
-            let mut frame = Vec::new();
-            depacketizer().depacketize(&payloads, &mut frame).unwrap();
-            whole.push(frame);
-        }
+        let depacketizer = codec.depacketizer(&Default::default());
+        bob.set_depacketizer(Depacketizing::new(depacketizer, 90_000));
         let (mut output, mut delivered) = (Output::default(), Vec::new());
         for ((at, _), (_, packet)) in link.under_way {
             let mut batch = vec![Message::from(packet)];
@@ -257,15 +266,15 @@ fn without_retransmissions_frames_are_left_out_but_never_broken() {
         for round in 1..4 {
             bob.handle_timeout(clock.at(20_000 + round * 1_000), &mut delivered, &mut output);
         }
-        let mut came = vec![false; whole.len()];
+        let mut came = vec![false; sent.len()];
         for frame in &delivered {
             let number = frame.frame.unwrap().timestamp as usize;
-            assert!(frame.data[..] == whole[number][..], "{codec:?} {number}");
+            assert!(frame.data[..] == sent[number].frame[..], "{codec:?} {number}");
             assert!(!std::mem::replace(&mut came[number], true), "twice");
         }
-        for number in 1..whole.len() {
+        for number in 1..sent.len() {
             // What is whole comes, where nothing before it makes that doubtful.
-            if comes[number].0 && comes[number - 1].1 {
+            if sent[number].all_packets_come && sent[number - 1].last_packet_comes {
                 assert!(came[number], "{codec:?} {number}");
             }
         }
