@@ -90,7 +90,7 @@ impl NackRequester {
         self.rtx.retain(|known| {
             (known.rtx_ssrc, known.rtx_payload_type) != (header.ssrc, rtx_payload_type)
         });
-        if self.rtx.len() == MAX_RTX {
+        if self.rtx.len() >= MAX_RTX {
             self.rtx.remove(0);
         }
         self.rtx.push(rtx);
