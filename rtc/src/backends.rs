@@ -12,7 +12,9 @@ compile_error!(
 );
 
 #[cfg(not(any(feature = "tls-rustls", feature = "tls-rustls-ring", feature = "tls-openssl")))]
-compile_error!("librtc needs a TLS backend: enable the feature `tls-rustls` or `tls-openssl`");
+compile_error!(
+    "librtc needs a TLS backend: enable the feature `tls-rustls`, `tls-rustls-ring` or `tls-openssl`"
+);
 
 /// The ICE backends that are compiled in; the first is the default.
 pub static ICE_BACKENDS: &[&dyn IceBackend] = &[
