@@ -166,8 +166,8 @@ impl Logger {
 }
 
 impl Log for Logger {
-    /// Not what tungstenite tells, which is every bit of a frame's header: while WebSockets are busy
-    /// it would wait for a line of ours, and leave no room for others.
+    /// Not what tungstenite tells, which is every bit of a frame's header: while WebSockets are
+    /// busy it would wait for a line of ours, and leave no room for others.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level() && !metadata.target().starts_with("tungstenite")
     }

@@ -57,9 +57,9 @@ pub struct Configuration {
     pub port_range: Option<(u16, u16)>,
     /// Largest IP packet, in bytes, at least [`MIN_MTU`]. Every path must carry it.
     pub mtu: usize,
-    /// Largest IP packet that the path is probed for (RFC 8899), in bytes, at most [`MAX_MTU`]: data
-    /// channels use what it proves to carry. Up to `mtu`, as by default, nothing is probed. Only
-    /// where the ICE backend has no packets fragmented.
+    /// Largest IP packet that the path is probed for (RFC 8899), in bytes, at most [`MAX_MTU`]:
+    /// data channels use what it proves to carry. Up to `mtu`, as by default, nothing is probed.
+    /// Only where the ICE backend has no packets fragmented.
     pub max_mtu: usize,
     /// Largest message accepted, in bytes.
     pub max_message_size: usize,

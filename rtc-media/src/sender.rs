@@ -82,8 +82,8 @@ impl RtpConfig {
         clock::timestamp_to_seconds(timestamp, self.clock_rate)
     }
 
-    /// Makes one packet of each payload, which has a header's bytes and room for `extensions` before
-    /// it; the last one is marked.
+    /// Makes one packet of each payload, which has a header's bytes and room for `extensions`
+    /// before it; the last one is marked.
     pub(crate) fn packets(
         &mut self,
         extensions: &[u8],

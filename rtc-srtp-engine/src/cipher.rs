@@ -25,8 +25,8 @@ pub trait Aead: Send + Sync {
         data: &mut [u8],
     ) -> Option<[u8; GCM_TAG]>;
 
-    /// Decrypts `data`, which the tag ends, in place; false when it is not what was sealed, and then
-    /// `data` holds nothing of use.
+    /// Decrypts `data`, which the tag ends, in place; false when it is not what was sealed, and
+    /// then `data` holds nothing of use.
     fn open(&mut self, nonce: [u8; 12], associated: &[u8], data: &mut [u8]) -> bool;
 }
 
@@ -68,8 +68,8 @@ impl Cipher {
         }
     }
 
-    /// Opens an RTP packet and returns its length without the tag. On failure what was encrypted may
-    /// be lost.
+    /// Opens an RTP packet and returns its length without the tag. On failure what was encrypted
+    /// may be lost.
     pub(crate) fn open_rtp(
         &mut self,
         packet: &mut [u8],

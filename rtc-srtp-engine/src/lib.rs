@@ -1,9 +1,9 @@
 //! SRTP and SRTCP (RFC 3711, RFC 7714) keyed by DTLS (RFC 5764), in place over the caller's buffer.
 //!
-//! [`Session`] holds what one DTLS handshake keyed: [`Outbound`] protects packets, [`Inbound`] opens
-//! them. Both keep a rollover counter for each SSRC, [`Inbound`] a replay window and [`Outbound`] what
-//! keeps it from protecting two packets alike. There is no I/O, no clock and, in steady state, no
-//! allocation per packet.
+//! [`Session`] holds what one DTLS handshake keyed: [`Outbound`] protects packets, [`Inbound`]
+//! opens them. Both keep a rollover counter for each SSRC, [`Inbound`] a replay window and
+//! [`Outbound`] what keeps it from protecting two packets alike. There is no I/O, no clock and, in
+//! steady state, no allocation per packet.
 //!
 //! ```
 //! use rtc_srtp_engine::{Profile, Role, Session};

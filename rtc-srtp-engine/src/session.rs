@@ -160,8 +160,8 @@ impl Inbound {
         }
     }
 
-    /// Opens an SRTP packet in place and returns the length of the RTP packet. What fails leaves the
-    /// state as it was; the payload of the packet may then be lost.
+    /// Opens an SRTP packet in place and returns the length of the RTP packet. What fails leaves
+    /// the state as it was; the payload of the packet may then be lost.
     pub fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         let header = RtpHeader::read(packet)?;
         let known = self.streams.get_mut(&header.ssrc);

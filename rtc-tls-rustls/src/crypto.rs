@@ -1,7 +1,8 @@
 //! The one source of cryptography that DTLS and TLS share: a rustls [`CryptoProvider`].
 //!
 //! With several providers compiled in, AWS-LC serves handshakes and certificates, and ring
-//! protects DTLS records and SRTP packets, which is what each is quickest at (see the `speed` example).
+//! protects DTLS records and SRTP packets, which is what each is quickest at (see the `speed`
+//! example).
 
 use std::sync::{Arc, LazyLock};
 

@@ -109,8 +109,8 @@ impl PeerConnection {
         self.owner.peer.remote_max_message_size()
     }
 
-    /// Figures of the SCTP association: windows, round-trip time, what was sent again. `None` before
-    /// there is one; those of an ended one stay.
+    /// Figures of the SCTP association: windows, round-trip time, what was sent again. `None`
+    /// before there is one; those of an ended one stay.
     pub fn association_metrics(&self) -> Option<AssociationMetrics> {
         self.owner.peer.association_metrics()
     }

@@ -11,8 +11,8 @@ use rtc_media::{Chain, FrameInfo, Request, RtpConfig};
 use crate::channel::{channel_methods, handler};
 
 /// A track: the RTP and RTCP of one media section. Clones are handles to the same track; dropping
-/// them does not close it. A message is one RTP or RTCP packet, whole, unless the chain of the track
-/// makes packets of frames or frames of packets.
+/// them does not close it. A message is one RTP or RTCP packet, whole, unless the chain of the
+/// track makes packets of frames or frames of packets.
 #[derive(Clone)]
 pub struct Track {
     inner: Arc<Inner>,

@@ -4,7 +4,8 @@
 //! - *queries* (`connection`, `remote_max_message_size`, …),
 //! - *inputs* `handle_*`: what the network, ICE or the clock brings,
 //! - *commands*: what the user asks for (in `negotiation` and `channels`),
-//! - *outputs* `poll_transmit`, `poll_timeout`, `take_news`, `take_commands`: what the shell must carry out.
+//! - *outputs* `poll_transmit`, `poll_timeout`, `take_news`, `take_commands`: what the shell must
+//!   carry out.
 //!
 //! After any input or command the shell takes the output, then polls for datagrams.
 

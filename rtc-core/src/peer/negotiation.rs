@@ -231,8 +231,8 @@ impl PeerCore {
         Ok(kind == DescriptionKind::Offer)
     }
 
-    /// Takes the peer's offer back, if there is one that no answer followed: the descriptions before
-    /// it are in force again, and its tracks are gone (RFC 9429 §4.1.10.2).
+    /// Takes the peer's offer back, if there is one that no answer followed: the descriptions
+    /// before it are in force again, and its tracks are gone (RFC 9429 §4.1.10.2).
     fn roll_back_remote(&mut self) {
         use SignalingState::{HaveLocalPranswer, HaveRemoteOffer, Stable};
         if matches!(self.signaling, HaveRemoteOffer | HaveLocalPranswer) {

@@ -19,8 +19,8 @@ use log::Level;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransportMetrics {
-    /// Received datagrams and SCTP messages that were of no use: of no known protocol or kind, media
-    /// that was not authentic, what came too early or after the end.
+    /// Received datagrams and SCTP messages that were of no use: of no known protocol or kind,
+    /// media that was not authentic, what came too early or after the end.
     pub dropped_datagrams: u64,
     /// RTP packets, RTCP packets and frames that went nowhere: received for no open track or for a
     /// full queue, malformed, sent against the direction or faster than the network takes them.

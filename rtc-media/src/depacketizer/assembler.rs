@@ -58,8 +58,8 @@ enum Next {
     Anywhere,
     /// With this number.
     At(u64),
-    /// Behind a frame that was left out as far as this number: where the timestamp changes if nothing
-    /// is missing between, or else with a packet that certainly begins a frame.
+    /// Behind a frame that was left out as far as this number: where the timestamp changes if
+    /// nothing is missing between, or else with a packet that certainly begins a frame.
     Behind(u64, u32),
 }
 
@@ -401,7 +401,8 @@ mod tests {
         assert_eq!(stream.poll(300), [(6, 1)]);
     }
 
-    /// Every packet may begin a frame, as that of a NAL unit does: sequence number, timestamp, marker.
+    /// Every packet may begin a frame, as that of a NAL unit does: sequence number, timestamp,
+    /// marker.
     #[test]
     fn nothing_is_taken_for_a_frame_that_may_miss_its_beginning() {
         for (what, packets, expected, lost) in [

@@ -153,8 +153,8 @@ fn counter_mode_with_hmac_protects_rtp_and_rtcp_as_others_do() {
     assert_eq!(protect_rtcp(&mut session, &packet), hex(expected));
 }
 
-/// What libsrtp 2 makes of two RTP packets, one on each side of a rollover, and of an RTCP compound:
-/// from the master keys on, for which RFC 7714 shows nothing.
+/// What libsrtp 2 makes of two RTP packets, one on each side of a rollover, and of an RTCP
+/// compound: from the master keys on, for which RFC 7714 shows nothing.
 #[test]
 fn every_profile_protects_as_libsrtp_does() {
     for (profile, expected) in [

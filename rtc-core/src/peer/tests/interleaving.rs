@@ -1,4 +1,5 @@
-//! A large message, or many of them, does not keep the messages of other channels waiting (RFC 8260).
+//! A large message, or many of them, does not keep the messages of other channels waiting
+//! (RFC 8260).
 
 use std::sync::Arc;
 
