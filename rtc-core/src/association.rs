@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 pub(crate) use rtc_sctp_engine::{Event, Message, SendError, SendOptions, State};
 
+use crate::channel::buffers;
 use crate::config::{CongestionControl, SctpSettings};
 
 /// Bytes that a stream may have in the send buffer however full the others made it.
@@ -160,6 +161,7 @@ fn engine_config(config: &AssociationConfig<'_>) -> rtc_sctp_engine::Config {
         zero_checksum: rtc_sctp_engine::ZeroChecksum::WhenPeerOffers,
         // Or a large message would keep the small ones of other channels waiting.
         interleaving: true,
+        message_buffer: buffers::empty,
     }
 }
 

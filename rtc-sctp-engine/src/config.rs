@@ -64,6 +64,9 @@ pub struct Config {
     /// Whether to offer user message interleaving (RFC 8260), with which messages of several streams
     /// take turns by fragments rather than whole. It is used when both offer it. Default false.
     pub interleaving: bool,
+    /// Gives an empty buffer with room for so many bytes, or more: for a message that comes in
+    /// several parts. Default `Vec::with_capacity`; who has used buffers may give those.
+    pub message_buffer: fn(usize) -> Vec<u8>,
 }
 
 impl Default for Config {
@@ -91,6 +94,7 @@ impl Default for Config {
             max_inbound_streams: 1024,
             zero_checksum: ZeroChecksum::default(),
             interleaving: false,
+            message_buffer: Vec::with_capacity,
         }
     }
 }

@@ -43,6 +43,29 @@ fn one_end_may_connect_alone() {
 }
 
 #[test]
+fn a_message_in_parts_is_put_together_in_a_buffer_of_the_user_s() {
+    // No allocation of the engine's own has this room.
+    const MORE: usize = 12_345;
+    let message_buffer = |size| Vec::with_capacity(size + MORE);
+    let config = Config { message_buffer, ..Config::default() };
+    let mut pair = Pair::connected(7, [config.clone(), config], Link::default());
+    let data = payload(1, 65_536);
+    for _ in 0..3 {
+        let now = pair.instant();
+        assert_eq!(pair.ends[0].send(now, 0, 51, SendOptions::default(), data.clone()), Ok(()));
+    }
+    let mut got = Vec::new();
+    assert!(pair.run_until(Duration::from_secs(5), |p| {
+        got.extend(read_all(p, 1, 0));
+        got.len() == 3
+    }));
+    assert!(got.iter().all(|message| *message == data));
+    // The size of the first was not known before.
+    let room: Vec<_> = got.iter().skip(1).map(Vec::capacity).collect();
+    assert_eq!(room, [data.len() + MORE; 2]);
+}
+
+#[test]
 fn messages_of_every_size_arrive_in_order_under_loss() {
     for (loss, interleaving) in [(0.0, false), (0.05, false), (0.2, false), (0.1, true)] {
         let config = Config {

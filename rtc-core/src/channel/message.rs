@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::buffers;
+
 /// What a message holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
@@ -60,7 +62,7 @@ impl From<Vec<u8>> for Message {
 
 impl From<&[u8]> for Message {
     fn from(data: &[u8]) -> Self {
-        Self::binary(Bytes::copy_from_slice(data))
+        Self::binary(buffers::copy(data))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::Result;
 
 mod backlog;
 mod budget;
+pub(crate) mod buffers;
 mod data_channel;
 mod media;
 mod message;

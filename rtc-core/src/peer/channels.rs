@@ -9,7 +9,9 @@ use log::Level;
 use super::core::{PeerCore, StreamEntry};
 use crate::association::{self, STREAM_SHARE, SendError, SendOptions};
 use crate::backend::dtls::DtlsRole;
-use crate::channel::{Channel, DataChannel, Message, MessageKind, Phase, news, ppid, to_wire};
+use crate::channel::{
+    Channel, DataChannel, Message, MessageKind, Phase, buffers, news, ppid, to_wire,
+};
 use crate::config::{DataChannelInit, ReliabilityLimit};
 use crate::dcep;
 use crate::error::{Error, Result};
@@ -625,5 +627,5 @@ fn join_partial(partial: &mut Vec<u8>, id: u32, data: Vec<u8>, limit: usize) -> 
             whole
         }
     };
-    Payload::Complete(Message { kind, data: data.into() })
+    Payload::Complete(Message { kind, data: buffers::share(data) })
 }

@@ -159,7 +159,7 @@ impl Association {
             errors: 0,
             pending: Pending::default(),
             tracker: TsnTracker::new(serial::first(0)),
-            reassembly: Reassembly::new(max_message_size, receive_limit),
+            reassembly: Reassembly::new(max_message_size, receive_limit, config.message_buffer),
             inbound: InStreams::default(),
             receive_limit,
             advertised: receive_limit,

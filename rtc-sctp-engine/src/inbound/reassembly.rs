@@ -53,11 +53,18 @@ pub(crate) struct Reassembly {
     /// Bytes that may be reserved in advance for messages whose fragments have yet to come.
     reserve: usize,
     used: usize,
+    /// Where buffers come from.
+    buffer: fn(usize) -> Vec<u8>,
 }
 
 impl Reassembly {
-    pub(crate) fn new(max_message_size: usize, reserve: usize) -> Self {
-        Self { runs: BTreeMap::new(), max_message_size, last_message_size: 0, reserve, used: 0 }
+    pub(crate) fn new(
+        max_message_size: usize,
+        reserve: usize,
+        buffer: fn(usize) -> Vec<u8>,
+    ) -> Self {
+        let (runs, last_message_size) = (BTreeMap::new(), 0);
+        Self { runs, max_message_size, last_message_size, reserve, used: 0, buffer }
     }
 
     /// Bytes held, overhead included.
@@ -117,7 +124,7 @@ impl Reassembly {
         } else {
             data.payload.len()
         };
-        let mut buffer = Vec::with_capacity(room.min(self.max_message_size));
+        let mut buffer = (self.buffer)(room.min(self.max_message_size));
         let kept = append(&mut buffer, data.payload, self.max_message_size);
         self.used += kept + OVERHEAD;
         self.runs.insert(
