@@ -21,6 +21,10 @@ const STRIDE: usize = 1536;
 /// Bytes the messages are cut from.
 const POOL: usize = 16 << 20;
 
+/// Memory that received messages fill in the runs that keep them: two of the largest, one kept and
+/// one in the making.
+const FILLED: usize = 2 * POOL;
+
 /// Packets of one end, laid out as for a batch send.
 struct Batch {
     buffer: Vec<u8>,
@@ -73,6 +77,8 @@ fn timed(transfer: impl FnOnce() -> Figures) -> (Figures, f64) {
 
 /// The receiver keeps the last `hold` bytes of messages, as an application that uses them does: a
 /// message dropped at once leaves its memory in the cache for the next one.
+///
+/// With `hold` = [`FILLED`] less the size of a message, messages of all sizes fill as much memory.
 fn transfer(config: &Config, message: usize, total: usize, hold: usize) -> Figures {
     let mut now = Instant::now();
     let mut sender = Association::new(config.clone(), [1; 32]);
@@ -297,7 +303,7 @@ fn main() {
             };
             let total = if message < 1024 { mib << 16 } else { mib << 20 };
             let (f, cpu) = timed(|| transfer(&config, message, total, 0));
-            let (kept, kept_cpu) = timed(|| transfer(&config, message, total, POOL));
+            let (kept, kept_cpu) = timed(|| transfer(&config, message, total, FILLED - message));
             let wall = (f.sender + f.receiver).as_nanos() as f64;
             // Each side's share of the time, of which the processor gave us only a part.
             let share = |side: Duration| side.as_nanos() as f64 / wall * cpu / f.packets as f64;
