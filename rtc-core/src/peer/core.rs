@@ -73,6 +73,8 @@ pub(super) enum Closing {
     Flushing,
     /// SCTP is shutting down.
     ShuttingDown,
+    /// SCTP has shut down; the peer is left the time to end DTLS.
+    Parting,
 }
 
 pub(crate) struct PeerCore {

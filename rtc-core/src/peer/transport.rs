@@ -46,6 +46,10 @@ pub(super) const MAX_EARLY: usize = 64;
 /// How long a closing connection waits for its peer to acknowledge something.
 pub(super) const LINGER: Duration = Duration::from_secs(10);
 
+/// How long a peer whose association we have shut down has for ending DTLS itself. libdatachannel
+/// drops the messages that it has not handed over yet when our close_notify comes before its own.
+pub(super) const PARTING: Duration = Duration::from_millis(250);
+
 /// DSCP of data channels: assured forwarding 11 (RFC 8837 §5, as upstream marks them).
 const DSCP_DATA: u8 = 10;
 
@@ -422,7 +426,7 @@ impl PeerCore {
                     self.handle_reset_refused(now, stream);
                 }
                 Event::BufferSpace(stream) => self.handle_buffer_space(now, stream),
-                Event::Shutdown => self.disconnect(now),
+                Event::Shutdown => self.handle_shutdown(now),
                 Event::Aborted { reason, .. } if self.sctp_connected => {
                     note(Level::Info, || format!("association aborted: {reason}"));
                     self.disconnect(now);
@@ -439,6 +443,15 @@ impl PeerCore {
             }
         }
         self.progress_closing(now);
+    }
+
+    fn handle_shutdown(&mut self, now: Instant) {
+        if self.closing == Closing::ShuttingDown {
+            self.closing = Closing::Parting;
+            self.linger_deadline = Some(now + PARTING);
+        } else {
+            self.disconnect(now);
+        }
     }
 
     fn handle_sctp_connected(&mut self, now: Instant) {
@@ -490,9 +503,14 @@ impl PeerCore {
         if self.restart.give_up_at.is_some_and(|deadline| deadline <= now) {
             return self.fail(now, "ICE was not restarted in time");
         }
-        if self.linger_deadline.is_some_and(|deadline| deadline <= now) && !self.linger(now) {
-            note(Level::Info, || "the peer did not let the association end".to_owned());
-            return self.disconnect(now);
+        if self.linger_deadline.is_some_and(|deadline| deadline <= now) {
+            if self.closing == Closing::Parting {
+                return self.disconnect(now);
+            }
+            if !self.linger(now) {
+                note(Level::Info, || "the peer did not let the association end".to_owned());
+                return self.disconnect(now);
+            }
         }
         self.handle_media_timeout(now);
         if let Some(dtls) = &mut self.dtls

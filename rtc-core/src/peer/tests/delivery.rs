@@ -10,7 +10,8 @@ use proptest::test_runner::TestCaseResult;
 use super::network::{End, Link, Network, Rng, negotiated, patient};
 use crate::channel::{Channel as _, DataChannel, Message, MessageKind};
 use crate::config::{Configuration, DataChannelInit, Reliability, ReliabilityLimit};
-use crate::peer::transport::LINGER;
+use crate::peer::core::Closing;
+use crate::peer::transport::{LINGER, PARTING};
 use crate::state::ConnectionState;
 
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -384,6 +385,29 @@ fn a_closing_connection_sends_what_is_queued_first() {
     assert!(network.run_until(60, |n| n.ends.iter().all(|end| end.core.is_closed())));
     assert_eq!(network.receive_all(1, &far).len(), 20);
     assert!(near.is_closed() && far.is_closed());
+}
+
+#[test]
+fn the_side_that_closes_leaves_the_last_word_to_its_peer() {
+    let (mut network, [near, _]) = Network::connected();
+    network.send(0, &near, vec![7; 200_000]).unwrap();
+    network.close(0);
+    assert!(network.run_until(60, |n| n.ends[1].core.is_closed()));
+    assert!(!network.ends[0].core.is_closed(), "its close_notify may overtake what SCTP delivers");
+    let start = network.now;
+    assert!(network.run_until(60, |n| n.ends[0].core.is_closed()));
+    assert!(network.now - start < PARTING, "the peer's close_notify is enough");
+}
+
+#[test]
+fn the_last_word_of_a_silent_peer_is_not_waited_for_long() {
+    let (mut network, _) = Network::connected();
+    network.close(0);
+    assert!(network.run_until(60, |n| n.ends[0].core.closing == Closing::Parting));
+    network.link.loss_percent = 100;
+    let start = network.now;
+    assert!(network.run_until(60, |n| n.ends[0].core.is_closed()));
+    assert_eq!(network.now - start, PARTING);
 }
 
 #[test]
