@@ -334,6 +334,8 @@ fn target(name: &str) -> &'static str {
         ["bulk", "1024", "cpu_sender" | "cpu_receiver"] => "<= 1/3",
         ["ws" | "wss" | "wsmany" | "wssmany", _, "goodput" | "messages"] => ">= 2",
         ["rtt" | "setup", "median"] | ["many", "100", "memory"] => "<= 1",
+        ["media", _, "received"] => ">= 2",
+        ["media", _, "cpu_sender" | "cpu_receiver"] => "<= 1/2",
         [packetizer, .., "sent"] if packetizer.starts_with("packetize-") => ">= 2",
         _ => "",
     }
