@@ -92,8 +92,8 @@ fn relay_only_uses_nothing_but_the_relay() {
     assert_data_flows(&mut net);
 }
 
-#[test]
-fn a_direct_pair_wins_and_the_relay_is_given_back() {
+/// Two sides that have found a direct pair, though one has a relay.
+fn connected_beside_a_relay() -> Net {
     let mut net = pair_of_hosts(1);
     net.gather_relayed(A, PASSWORD);
     net.gather(B, false);
@@ -101,6 +101,12 @@ fn a_direct_pair_wins_and_the_relay_is_given_back() {
     net.signal_to(B);
     net.signal_to(A);
     assert!(net.run_until_both(LONG, IceState::Completed));
+    net
+}
+
+#[test]
+fn a_direct_pair_wins_and_the_relay_is_given_back() {
+    let mut net = connected_beside_a_relay();
     let pair = net.nodes[A].agent.selected_pair().unwrap();
     assert_eq!((pair.local.kind, pair.relay), (CandidateKind::Host, None));
     net.run_for(Duration::from_secs(6));
@@ -296,13 +302,7 @@ fn a_restart_may_change_the_family_of_the_relays_in_use() {
 
 #[test]
 fn a_relay_that_was_given_back_is_not_told_of_again() {
-    let mut net = pair_of_hosts(1);
-    net.gather_relayed(A, PASSWORD);
-    net.gather(B, false);
-    assert!(net.run_until(LONG, |net| is_gathered(net, A)));
-    net.signal_to(B);
-    net.signal_to(A);
-    assert!(net.run_until_both(LONG, IceState::Completed));
+    let mut net = connected_beside_a_relay();
     net.run_for(Duration::from_secs(20));
     assert_eq!(relay_candidates(&net, A).len(), 1);
     net.nodes[A].events.clear();
