@@ -20,9 +20,9 @@ pub struct Config {
     /// Largest message accepted from the peer, in bytes; a larger one is delivered cut to this
     /// size with [`Message::truncated`](crate::Message::truncated) set. At most 1 GiB. Default 256 KiB.
     pub max_message_size: usize,
-    /// Bytes of received data held for the application before the receive window closes. Raised
-    /// to `max_message_size` when smaller, because a message is delivered whole; at most 1 GiB.
-    /// Default 1 MiB.
+    /// Bytes of received data held for the application before the receive window closes. Raised to
+    /// an eighth more than `max_message_size`, but not to more than 1 MiB more, when smaller,
+    /// because a message is delivered whole; at most 1 GiB. Default 1 MiB.
     pub receive_buffer: usize,
     /// Bytes accepted by `send` and not yet acknowledged before `send` refuses more.
     /// Default 1 MiB.

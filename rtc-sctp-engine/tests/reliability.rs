@@ -292,6 +292,31 @@ fn large_messages_of_many_streams_all_come_through_a_window_that_holds_one() {
 }
 
 #[test]
+fn messages_of_the_largest_size_wait_for_no_time_out() {
+    for (interleaving, size) in [(false, 20_000), (true, 20_000), (false, 4 << 20), (true, 4 << 20)]
+    {
+        let config = Config {
+            interleaving,
+            max_message_size: size,
+            receive_buffer: size,
+            send_buffer: 4 * size,
+            ..Config::default()
+        };
+        let mut pair = Pair::connected(2, [config.clone(), config], Link::default());
+        for value in 0..4 {
+            send(&mut pair, 0, 0, reliable(), bytes(value, size));
+        }
+        let (mut got, begin) = (0, pair.now);
+        assert!(pair.run_until(60 * SECOND, |p| {
+            got += read_all(p, 1, 0).len();
+            got == 4
+        }));
+        let took = pair.now - begin;
+        assert!(took < Config::default().rto_min, "{interleaving} {size}: {took:?}");
+    }
+}
+
+#[test]
 fn a_stream_has_its_share_of_a_send_buffer_that_others_filled() {
     let mut pair = Pair::with(Config { stream_share: 10_000, ..Config::default() });
     let now = pair.instant();

@@ -30,6 +30,10 @@ use reset::Resets;
 const MIN_MTU: usize = 508;
 /// Largest receive buffer and message, whatever the configuration says: one gibibyte.
 const MAX_RECEIVE: usize = 1 << 30;
+/// Most room beside a message of the largest size, bytes. Without any its last part would find the
+/// window closed until the peer's time-out, and with little the next message would have to wait for
+/// its acknowledgement.
+const MAX_BESIDE: usize = 1 << 20;
 /// Prebuilt answers kept until they are sent; a flood of causes gets no more than this.
 const MAX_REPLIES: usize = 8;
 
@@ -133,7 +137,9 @@ impl Association {
         let mtu = config.mtu.clamp(MIN_MTU, usize::from(u16::MAX)) & !3;
         let max_mtu = config.max_mtu.min(usize::from(u16::MAX)) & !3;
         let max_message_size = config.max_message_size.clamp(1, MAX_RECEIVE);
-        let receive_limit = config.receive_buffer.max(max_message_size).clamp(mtu, MAX_RECEIVE);
+        let beside = (max_message_size / 8).clamp(4 * mtu, MAX_BESIDE);
+        let receive_limit =
+            config.receive_buffer.max(max_message_size.saturating_add(beside)).min(MAX_RECEIVE);
         let (local_tag, local_tsn) = (random.tag(), random.next_u32());
         Self {
             mtu,
