@@ -142,7 +142,7 @@ fn engine_config(config: &AssociationConfig<'_>) -> rtc_sctp_engine::Config {
         mtu: config.mtu,
         max_mtu: config.max_mtu,
         max_message_size: config.max_message_size,
-        receive_buffer: settings.receive_buffer,
+        receive_buffer: settings.receive_buffer.max(config.max_message_size),
         send_buffer: settings.send_buffer,
         stream_share: STREAM_SHARE,
         max_chunks_on_queue: settings.max_chunks_on_queue,
