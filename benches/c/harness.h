@@ -319,11 +319,14 @@ static struct end *make_bare_end(void) {
 	return end;
 }
 
+static int largest_message; /* that both take, in bytes; 0 for what they take by themselves */
+
 static struct end *make_end(void) {
 	struct end *end = make_bare_end();
 	rtcConfiguration configuration;
 	memset(&configuration, 0, sizeof configuration);
 	configuration.bindAddress = "127.0.0.1";
+	configuration.maxMessageSize = largest_message;
 	end->pc = OK(lib.rtcCreatePeerConnection(&configuration));
 	lib.rtcSetUserPointer(end->pc, end);
 	OK(lib.rtcSetLocalDescriptionCallback(end->pc, on_description));

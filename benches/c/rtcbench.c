@@ -41,6 +41,7 @@ static double quantile(uint64_t *values, size_t count, double share) {
 /* ---- bulk and multi: one direction, as fast as it goes --------------------------------------- */
 
 enum { FULL = 1 << 20, LOW = 256 << 10 }; /* bytes buffered when a sender waits and goes on */
+enum { USUAL_LIMIT = 256 << 10 };         /* bytes of a message that every library takes */
 
 static int message_size;
 static atomic_bool stop_sending;
@@ -61,12 +62,13 @@ static void *keep_sending(void *pointer) {
 	struct end *end = pointer;
 	char *message = calloc(1, (size_t)message_size);
 	uint64_t number = 0;
+	int full = FULL > LOW + message_size ? FULL : LOW + message_size;
 	if (!message)
 		give_up("no memory for a message");
 	OK(lib.rtcSetBufferedAmountLowThreshold(end->channel, LOW));
 	OK(lib.rtcSetBufferedAmountLowCallback(end->channel, on_room));
 	while (!atomic_load_explicit(&stop_sending, memory_order_relaxed)) {
-		if (OK(lib.rtcGetBufferedAmount(end->channel)) + message_size > FULL) {
+		if (OK(lib.rtcGetBufferedAmount(end->channel)) + message_size > full) {
 			wait_for_room(end);
 			continue;
 		}
@@ -91,8 +93,9 @@ static void report_losses(void) {
 }
 
 static void measure_bulk(int size, int connections, enum carrier carrier) {
-	connect_two(connections, carrier, COUNT, COUNT);
 	message_size = size;
+	largest_message = size > USUAL_LIMIT ? size : 0;
+	connect_two(connections, carrier, COUNT, COUNT);
 	for (int i = 0; i < connections; i++)
 		pthread_create(&ends[i].sender, NULL, keep_sending, &ends[i]);
 	pause_for(options.warm_up);

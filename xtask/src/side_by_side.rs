@@ -38,8 +38,9 @@ const fn mode(name: &'static str, may_pin: bool, real: Real) -> Mode {
     Mode { name, may_pin, real }
 }
 
-const MODES: [Mode; 22] = [
+const MODES: [Mode; 23] = [
     mode("bulk:65536", true, Real::Yardstick),
+    mode("bulk:16777216", true, Real::Yardstick),
     mode("bulk:1024", true, Real::Yardstick),
     mode("bulk:100", true, Real::Yardstick),
     mode("rtt", true, Real::Yardstick),
