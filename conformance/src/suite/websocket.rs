@@ -5,13 +5,13 @@ use crate::ffi::*;
 use crate::inbox::{Event, Inbox, Message, PATIENCE};
 use crate::lab::Lab;
 use crate::outcome::Rows;
-use crate::peer::{Channel, Peer, c, eventually};
+use crate::peer::{Channel, Peer, c, eventually, wait_while};
 use crate::websocket::{
     RawServer, Server, bare_connect, connect, connect_with, header, open_pair, upgrade_response,
 };
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -615,17 +615,21 @@ fn delete_inside(lab: &Lab) {
         let lib = lab.lib;
         let result = Arc::new(AtomicI32::new(99));
         let seen = result.clone();
+        let both_sent = Arc::new(AtomicBool::new(false));
+        let sent = both_sent.clone();
         let id = near.id;
         near.disown();
         near.inbox.hook(move |inbox, recorded| {
             if matches!(recorded.event, Event::Message(_)) {
+                // Or the second message could not be sent any more.
+                wait_while(PATIENCE, || !sent.load(Ordering::SeqCst));
                 seen.store(lib.by_id(delete, id), Ordering::SeqCst);
                 inbox.forbid(id, true);
             }
         });
         far.send_text(c"x");
-        // By now it may have been told of the end.
-        lib.send_text(far.id, c"y");
+        far.send_text(c"y");
+        both_sent.store(true, Ordering::SeqCst);
         eventually("the deletion", || result.load(Ordering::SeqCst) == OK);
         far.wait_closed();
         near.inbox.settle();
