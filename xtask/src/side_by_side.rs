@@ -389,6 +389,8 @@ mod tests {
             ("wsrtt.median", ""),
             ("setup.median", "<= 1"),
             ("many.100.memory", "<= 1"),
+            ("media.1200.received", ">= 2"),
+            ("media.1200.cpu_sender", "<= 1/2"),
             ("packetize-h264.20000.sent", ">= 2"),
         ] {
             assert_eq!(target(name), expected, "{name}");
